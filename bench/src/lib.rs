@@ -1,0 +1,1 @@
+//! Side-by-side benches of vswitch against what people use today.

@@ -1,0 +1,3 @@
+//! vswitch: a virtual switch for the containers of a Linux host.
+
+pub mod api;

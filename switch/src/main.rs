@@ -1,0 +1,3 @@
+//! The `vswitch` binary: the controller (`vswitch run`) and its clients (everything else).
+
+fn main() {}

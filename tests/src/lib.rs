@@ -1,0 +1,1 @@
+//! The lab the switch is tested in.
