@@ -1,2 +1,77 @@
-//! The data path.
+//! What runs in the kernel. Two hooks, one pipeline: each entry point is `act(frame, decide(frame))`.
+//!
+//! Read `pipeline.rs` first. The decisions themselves are pure code in `vswitch-common`; the files here fetch frame bytes
+//! and map values for them and carry the verdict out.
+//!
+//! The crate also compiles for the host, so that clippy and rust-analyzer see it; there it does nothing.
+
+#![cfg_attr(target_arch = "bpf", no_std, no_main)]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    reason = "aya's macros make public items of their own"
+)]
+
+mod pipeline;
+
+mod learn;
+mod lookup;
+mod parse;
+mod port;
+mod respond;
+mod vlan;
+
+mod tc;
+mod xdp;
+
+mod count;
+mod egress;
+mod event;
+mod flood;
+
+mod clock;
+mod maps;
+mod packet;
+
+use aya_ebpf::macros::{classifier, xdp};
+use aya_ebpf::programs::{TcContext, XdpContext};
+
+use crate::packet::{TcFrame, XdpFrame};
+
+/// Ingress at the XDP hook. Takes frames in several buffers, so that a port's MTU is not bound to a page.
+#[xdp(frags)]
+pub fn vswitch_xdp(context: XdpContext) -> u32 {
+    let frame = XdpFrame::new(context);
+    xdp::act(&frame, pipeline::decide(&frame))
+}
+
+/// Ingress at the tc hook: alone on a tc port, behind the XDP program on an XDP port.
+#[classifier]
+pub fn vswitch_tc(context: TcContext) -> i32 {
+    let frame = TcFrame::new(context);
+    tc::act(&frame, pipeline::decide(&frame))
+}
+
+/// Floods a frame that the controller had been given. Run by `BPF_PROG_TEST_RUN` with the port it came from in `cb[0]`;
+/// attached nowhere.
+#[classifier]
+pub fn vswitch_flood(context: TcContext) -> i32 {
+    tc::flood_for_controller(&TcFrame::new(context))
+}
+
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // Nothing here panics: the verifier would refuse the loop that this is.
+    loop {}
+}
+
+/// The kernel offers `bpf_skb_change_type` and others to GPL-compatible programs only.
+#[cfg(target_arch = "bpf")]
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[cfg(not(target_arch = "bpf"))]
 fn main() {}

@@ -9,7 +9,23 @@
 #[cfg(feature = "user")]
 extern crate std;
 
+pub mod limits;
+
+pub mod domain;
 pub mod mac;
+pub mod port;
 pub mod vlan;
+
+pub mod fdb;
+pub mod frame;
+pub mod neighbour;
+pub mod policy;
+pub mod verdict;
+
+pub mod abi;
+pub mod event;
+#[cfg(feature = "user")]
+pub mod pod;
+pub mod stats;
 #[cfg(feature = "user")]
 pub mod text;

@@ -71,7 +71,9 @@ impl Serialize for MacAddr {
 
 impl<'de> Deserialize<'de> for MacAddr {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
     }
 }
 
@@ -91,7 +93,10 @@ impl FromStr for VlanId {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        text.parse().ok().and_then(Self::new).ok_or_else(|| ParseError::VlanId(text.to_string()))
+        text.parse()
+            .ok()
+            .and_then(Self::new)
+            .ok_or_else(|| ParseError::VlanId(text.to_string()))
     }
 }
 
@@ -120,7 +125,14 @@ mod tests {
 
     #[test]
     fn what_is_not_a_mac_is_refused() {
-        for text in ["", "02:42:ac:11:00", "02:42:ac:11:00:02:03", "2:42:ac:11:0:2", "02:42:ac:11:00:0g", "+2:42:ac:11:00:02"] {
+        for text in [
+            "",
+            "02:42:ac:11:00",
+            "02:42:ac:11:00:02:03",
+            "2:42:ac:11:0:2",
+            "02:42:ac:11:00:0g",
+            "+2:42:ac:11:00:02",
+        ] {
             assert!(text.parse::<MacAddr>().is_err(), "{text:?}");
         }
     }

@@ -1,0 +1,62 @@
+//! What the data path tells the controller: notices of what it learned, and frames that it cannot decide alone.
+
+use crate::limits::PUNT_FRAME_BYTES;
+
+/// What a [`Notice`] tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u16)]
+pub enum NoticeKind {
+    /// A station was learned at `port`.
+    Learned = 1,
+    /// A station moved from `from` to `port`.
+    Moved = 2,
+    /// An ARP packet at `port` says that `mac` has `ip`, which is news.
+    Neighbour = 3,
+}
+
+impl NoticeKind {
+    /// From its number; none if the kernel side is newer than we are.
+    #[must_use]
+    pub const fn from_number(number: u16) -> Option<Self> {
+        match number {
+            1 => Some(Self::Learned),
+            2 => Some(Self::Moved),
+            3 => Some(Self::Neighbour),
+            _ => None,
+        }
+    }
+}
+
+/// A record of the `EVENTS` ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Notice {
+    /// MAC of the station.
+    pub mac: u64,
+    /// [`NoticeKind`].
+    pub kind: u16,
+    /// [`DomainId`](crate::domain::DomainId).
+    pub domain: u16,
+    /// [`PortId`](crate::port::PortId) the frame came in by.
+    pub port: u16,
+    /// For `Moved`: the port it was at.
+    pub from: u16,
+    /// For `Neighbour`: the address; IPv4 in the first four octets.
+    pub ip: [u8; 16],
+}
+
+/// A record of the `PUNTS` ring: a frame and where it came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct PuntRecord {
+    /// [`Punt`](crate::verdict::Punt).
+    pub why: u16,
+    /// [`DomainId`](crate::domain::DomainId).
+    pub domain: u16,
+    /// [`PortId`](crate::port::PortId) it came in by.
+    pub port: u16,
+    /// Bytes of `frame` that count.
+    pub length: u16,
+    /// The frame's first bytes.
+    pub frame: [u8; PUNT_FRAME_BYTES],
+}

@@ -1,0 +1,49 @@
+//! Every bound of the data path, in one place: its unit and its reason.
+
+/// Port slots of one switch. Slot 0 belongs to nobody. A slot costs about 250 bytes, and 216 more per CPU.
+pub const PORTS: u32 = 8_192;
+
+/// Networks of one switch, counting the one that always exists. Id 0 belongs to nobody.
+pub const NETWORKS: u32 = 4_096;
+
+/// Default for dynamic FDB entries; an entry takes about 100 bytes of kernel memory.
+pub const FDB_DYNAMIC_DEFAULT: u32 = 65_536;
+
+/// Entries kept free beyond the dynamic ones, so that static entries always fit.
+pub const FDB_STATIC_RESERVE: u32 = 16_384;
+
+/// Ports of one network that a flood can reach; bounds the flood loop. `bpf_loop` itself allows 2^23 rounds.
+pub const FLOOD_MEMBERS: u32 = PORTS;
+
+/// Neighbours (address, MAC) that the kernel can answer for.
+pub const NEIGHBOURS: u32 = 65_536;
+
+/// Bytes of the ring buffer for frames to the controller: about 1,500 ARP requests. Power of two, page multiple.
+pub const PUNT_RING_BYTES: u32 = 256 * 1024;
+
+/// Bytes of the ring buffer for notices (learned, moved, …): about 8,000. Power of two, page multiple.
+pub const EVENT_RING_BYTES: u32 = 512 * 1024;
+
+/// Bytes of a frame that a punt carries. An ARP frame has 42, with an 802.1ad and an 802.1Q tag 50, padded 60.
+pub const PUNT_FRAME_BYTES: usize = 64;
+
+/// An entry's last-seen is written again only when it is older than this, so that a busy station costs no cache-line
+/// ping-pong between CPUs. Nanoseconds.
+pub const REFRESH_AFTER_NS: u64 = 1_000_000_000;
+
+/// The controller is taken for dead when its heartbeat is older than this. Nanoseconds; it beats once a second.
+pub const HEARTBEAT_STALE_NS: u64 = 3_000_000_000;
+
+/// Unknown ARP targets that one port may hand to the controller in a second; the rest is dropped and counted.
+pub const PUNTS_PER_PORT_S: u32 = 256;
+
+/// The longest header the parser reads: Ethernet, one tag, IPv4 with options. Bytes.
+pub const HEADER_BYTES: usize = 14 + 4 + 60;
+
+const _: () = {
+    assert!(PUNT_RING_BYTES.is_power_of_two() && PUNT_RING_BYTES % 4096 == 0);
+    assert!(EVENT_RING_BYTES.is_power_of_two() && EVENT_RING_BYTES % 4096 == 0);
+    // Slots and network ids travel in 16 bits.
+    assert!(PORTS <= 1 << 16 && NETWORKS <= 1 << 16);
+    assert!(FLOOD_MEMBERS < 1 << 23);
+};

@@ -1,0 +1,41 @@
+//! Marks the map values as plain old data for aya. The one unsafe file of this crate.
+
+#![allow(unsafe_code)]
+
+use aya::Pod;
+
+use crate::abi::{Bucket, SwitchConfig};
+use crate::fdb::{FdbEntry, FdbKey};
+use crate::neighbour::{Neighbour, NeighbourKey};
+use crate::port::{MemberKey, NetworkConfig, PortConfig};
+use crate::stats::PortCounters;
+
+macro_rules! pod {
+    ($($type:ty),+) => {
+        $(
+            // SAFETY: `repr(C)` or `repr(transparent)` over integers and integer arrays, without padding (asserted
+            // below or by explicit fields), so every bit pattern is a value and every byte is initialised.
+            unsafe impl Pod for $type {}
+        )+
+    };
+}
+
+pod!(
+    Bucket,
+    SwitchConfig,
+    FdbEntry,
+    FdbKey,
+    Neighbour,
+    NeighbourKey,
+    MemberKey,
+    NetworkConfig,
+    PortConfig,
+    PortCounters
+);
+
+const _: () = {
+    assert!(size_of::<PortConfig>() == 8 * 2 + 4 * 5 + 2 * 2);
+    assert!(size_of::<NeighbourKey>() == 20);
+    assert!(size_of::<MemberKey>() == 4);
+    assert!(size_of::<PortCounters>() == 8 * (8 + crate::stats::DROP_COUNTERS));
+};

@@ -1,0 +1,127 @@
+//! A port as the data path sees it: the value of the `PORTS` map.
+
+use crate::domain::{DomainId, NetworkId};
+use crate::mac::MacAddr;
+
+/// A port's slot in the `PORTS` map: 1 to [`limits::PORTS`](crate::limits::PORTS) − 1; 0 is nobody's.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(transparent)]
+pub struct PortId(pub u16);
+
+impl PortId {
+    /// Nobody's slot: counts what cannot be put down to a port.
+    pub const NOBODY: Self = Self(0);
+
+    /// As an array index.
+    #[inline(always)]
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+/// Bits of [`PortConfig::flags`].
+pub mod flag {
+    /// The link is up with carrier and the port takes part in forwarding.
+    pub const FORWARDING: u32 = 1 << 0;
+    /// Sources are learned.
+    pub const LEARNING: u32 = 1 << 1;
+    /// Floods leave by this port.
+    pub const FLOOD: u32 = 1 << 2;
+    /// Reaches only ports that are not isolated.
+    pub const ISOLATED: u32 = 1 << 3;
+    /// A frame may leave by the port it came in by.
+    pub const HAIRPIN: u32 = 1 << 4;
+    /// The link takes frames redirected by XDP: its driver or its peer has what `ndo_xdp_xmit` needs.
+    pub const XDP_TARGET: u32 = 1 << 5;
+    /// The peer is up, in another network namespace, and `peer_mac` is its address: unicast to that address may be put
+    /// straight into the peer (`bpf_redirect_peer`).
+    pub const PEER_REACHABLE: u32 = 1 << 6;
+}
+
+/// One port. Written by the controller alone; programs only read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct PortConfig {
+    /// The peer's MAC, [`MacAddr::bits`]; meaningful with [`flag::PEER_REACHABLE`].
+    pub peer_mac: u64,
+    /// Silence after which a station of the port's network is forgotten, in nanoseconds; 0 is never.
+    pub ageing_ns: u64,
+    /// Link index in the controller's network namespace; 0 marks a free slot.
+    pub ifindex: u32,
+    /// Bits of [`flag`].
+    pub flags: u32,
+    /// Goes up at each flush of the port and each reuse of the slot: dynamic entries of another epoch are void.
+    pub epoch: u32,
+    /// Largest frame that leaves by this port, in bytes without the Ethernet header and tags.
+    pub mtu: u32,
+    /// Most dynamic entries; 0 is no limit.
+    pub mac_limit: u32,
+    /// [`NetworkId`] of the port.
+    pub network: u16,
+    /// [`DomainId`] of untagged frames, and on a VLAN-unaware network of all.
+    pub domain: u16,
+}
+
+impl PortConfig {
+    /// A free slot.
+    pub const FREE: Self = Self {
+        peer_mac: 0,
+        ageing_ns: 0,
+        ifindex: 0,
+        flags: 0,
+        epoch: 0,
+        mtu: 0,
+        mac_limit: 0,
+        network: 0,
+        domain: 0,
+    };
+
+    /// Whether all `bits` of [`flag`] are set.
+    #[inline(always)]
+    #[must_use]
+    pub const fn has(&self, bits: u32) -> bool {
+        self.flags & bits == bits
+    }
+
+    /// The port's network.
+    #[inline(always)]
+    #[must_use]
+    pub const fn network(&self) -> NetworkId {
+        NetworkId(self.network)
+    }
+
+    /// The domain of untagged frames.
+    #[inline(always)]
+    #[must_use]
+    pub const fn domain(&self) -> DomainId {
+        DomainId(self.domain)
+    }
+
+    /// Whether `mac` is the address of a peer that frames can be put straight into.
+    #[inline(always)]
+    #[must_use]
+    pub const fn has_peer(&self, mac: MacAddr) -> bool {
+        self.has(flag::PEER_REACHABLE) && self.peer_mac == mac.bits()
+    }
+}
+
+/// Key of the `MEMBERS` map: the `index`-th place of a network's flood list, which may be empty.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub struct MemberKey {
+    /// [`NetworkId`].
+    pub network: u16,
+    /// 0 to the network's high-water mark − 1.
+    pub index: u16,
+}
+
+/// Value of the `NETWORKS` map. Written by the controller alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct NetworkConfig {
+    /// Places of the flood list in use, empty ones among them included.
+    pub places: u32,
+    /// Padding, zero.
+    pub pad: u32,
+}

@@ -1,0 +1,110 @@
+//! What becomes of a frame, and if nothing, why.
+
+use crate::domain::DomainId;
+use crate::mac::MacAddr;
+use crate::port::PortId;
+
+/// The pipeline's answer for one frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Out of one port.
+    Forward(PortId),
+    /// A copy to each member of the domain but the ingress.
+    Flood(DomainId),
+    /// Back to the asker as the ARP reply of the station with this address.
+    Answer(MacAddr),
+    /// To the controller.
+    Punt(Punt),
+    /// To the host's own stack.
+    Local,
+    /// Nowhere.
+    Drop(DropReason),
+}
+
+/// Why a frame goes to the controller.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u16)]
+pub enum Punt {
+    /// An ARP request whose target nobody is known to have.
+    UnknownTarget = 1,
+}
+
+/// Why a frame went nowhere. The number is an index of [`PortCounters::drops`](crate::stats::PortCounters::drops).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum DropReason {
+    /// Shorter than its headers.
+    Malformed = 0,
+    /// Group or zero source address (802.1Q 6.5.4; as the Linux bridge does).
+    InvalidSource = 1,
+    /// To 01-80-C2-00-00-00..0F, which bridges do not relay (802.1Q 8.6.3).
+    LinkConstrained = 2,
+    /// The station is behind the port the frame came from.
+    SamePort = 3,
+    /// Larger than the egress port's MTU.
+    TooBig = 4,
+    /// Came in by a link that is no port.
+    NoPort = 5,
+    /// The port does not forward.
+    PortDown = 6,
+    /// A flood in a domain without other members.
+    NobodyToFlood = 7,
+    /// The kernel refused the copy or redirect at the egress link.
+    EgressFailed = 8,
+    /// For the controller, which was too far behind to take it.
+    PuntLost = 9,
+    /// For the controller, beyond the port's share of its time.
+    PuntLimited = 10,
+    /// Both ports are isolated.
+    Isolated = 11,
+}
+
+impl DropReason {
+    /// All of them, in numeric order.
+    pub const ALL: [Self; 12] = [
+        Self::Malformed,
+        Self::InvalidSource,
+        Self::LinkConstrained,
+        Self::SamePort,
+        Self::TooBig,
+        Self::NoPort,
+        Self::PortDown,
+        Self::NobodyToFlood,
+        Self::EgressFailed,
+        Self::PuntLost,
+        Self::PuntLimited,
+        Self::Isolated,
+    ];
+
+    /// The name people and JSON see.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::InvalidSource => "invalid-source",
+            Self::LinkConstrained => "link-constrained",
+            Self::SamePort => "same-port",
+            Self::TooBig => "too-big",
+            Self::NoPort => "no-port",
+            Self::PortDown => "port-down",
+            Self::NobodyToFlood => "nobody-to-flood",
+            Self::EgressFailed => "egress-failed",
+            Self::PuntLost => "punt-lost",
+            Self::PuntLimited => "arp-rate-limited",
+            Self::Isolated => "isolated",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drop_reasons_are_numbered_in_order_and_fit_the_counters() {
+        for (index, reason) in DropReason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, index);
+        }
+        assert!(DropReason::ALL.len() <= crate::stats::DROP_COUNTERS);
+    }
+}

@@ -1,0 +1,43 @@
+//! Counting: each frame once, by the hook that carries its verdict out.
+
+use vswitch_common::port::PortId;
+use vswitch_common::verdict::DropReason;
+
+use crate::maps;
+use crate::packet::Frame;
+
+/// A frame came in and the XDP hook decides its fate.
+#[inline(always)]
+pub(crate) fn rx_xdp(port: PortId, frame: &impl Frame, bytes: u32) {
+    maps::with_counters(port, |counters| {
+        counters.rx_packets += u64::from(frame.segments());
+        counters.rx_bytes += u64::from(bytes);
+        counters.rx_xdp_packets += u64::from(frame.segments());
+    });
+}
+
+/// A frame came in and the tc hook decides its fate.
+#[inline(always)]
+pub(crate) fn rx_tc(port: PortId, frame: &impl Frame, bytes: u32) {
+    maps::with_counters(port, |counters| {
+        counters.rx_packets += u64::from(frame.segments());
+        counters.rx_bytes += u64::from(bytes);
+    });
+}
+
+/// A frame leaves by a port.
+#[inline(always)]
+pub(crate) fn tx(port: PortId, packets: u32, bytes: u32) {
+    maps::with_counters(port, |counters| {
+        counters.tx_packets += u64::from(packets);
+        counters.tx_bytes += u64::from(bytes);
+    });
+}
+
+/// A frame, or a flood's copy of one, goes nowhere.
+#[inline(always)]
+pub(crate) fn drop(port: PortId, packets: u32, reason: DropReason) {
+    maps::with_counters(port, |counters| {
+        counters.drops[reason as usize] += u64::from(packets)
+    });
+}

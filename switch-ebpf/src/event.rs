@@ -1,0 +1,70 @@
+//! What goes up to the controller: notices and punted frames.
+
+use vswitch_common::abi::ring;
+use vswitch_common::event::{Notice, NoticeKind, PuntRecord};
+use vswitch_common::limits::PUNT_FRAME_BYTES;
+use vswitch_common::port::PortId;
+use vswitch_common::verdict::Punt;
+
+use crate::maps;
+use crate::packet::Frame;
+use crate::pipeline::Admitted;
+
+/// Bytes of an ARP request with its Ethernet header: what a punt carries today.
+const ARP_FRAME_BYTES: usize = 42;
+
+/// Says what was learned of the source.
+#[inline(always)]
+pub(crate) fn notice(admitted: &Admitted, kind: NoticeKind, from: PortId) {
+    publish(admitted, kind, from, [0; 16]);
+}
+
+/// Says that the source has an IPv4 address.
+#[inline(always)]
+pub(crate) fn neighbour(admitted: &Admitted, [a, b, c, d]: [u8; 4]) {
+    publish(
+        admitted,
+        NoticeKind::Neighbour,
+        PortId::NOBODY,
+        [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    );
+}
+
+#[inline(always)]
+fn publish(admitted: &Admitted, kind: NoticeKind, from: PortId, ip: [u8; 16]) {
+    let Some(mut record) = maps::EVENTS.reserve::<Notice>(0) else {
+        return maps::count_lost(ring::EVENTS);
+    };
+    record.write(Notice {
+        mac: admitted.ethernet.source.bits(),
+        kind: kind as u16,
+        domain: admitted.domain.0,
+        port: admitted.ingress.id.0,
+        from: from.0,
+        ip,
+    });
+    record.submit(0);
+}
+
+/// Hands the frame to the controller; false if it is too far behind.
+#[inline(always)]
+pub(crate) fn punt(frame: &impl Frame, admitted: &Admitted, why: Punt) -> bool {
+    let Some(bytes) = frame.read::<ARP_FRAME_BYTES>(0) else {
+        return false;
+    };
+    let Some(mut record) = maps::PUNTS.reserve::<PuntRecord>(0) else {
+        maps::count_lost(ring::PUNTS);
+        return false;
+    };
+    let mut padded = [0u8; PUNT_FRAME_BYTES];
+    padded[..ARP_FRAME_BYTES].copy_from_slice(&bytes);
+    record.write(PuntRecord {
+        why: why as u16,
+        domain: admitted.domain.0,
+        port: admitted.ingress.id.0,
+        length: ARP_FRAME_BYTES as u16,
+        frame: padded,
+    });
+    record.submit(0);
+    true
+}

@@ -1,0 +1,94 @@
+//! Stage: what the frame's source teaches, and the carrying out of it.
+
+use vswitch_common::event::NoticeKind;
+use vswitch_common::fdb::{self, FdbEntry, Learn};
+use vswitch_common::neighbour::NeighbourKey;
+use vswitch_common::port::PortId;
+
+use crate::pipeline::{Admitted, Lesson};
+use crate::{event, maps};
+
+/// What there is to learn. Only looks.
+#[inline(always)]
+pub(crate) fn lesson(admitted: &Admitted) -> Lesson {
+    let entry = maps::fdb(admitted.key(admitted.ethernet.source));
+    let Admitted { ingress, now_ns, .. } = admitted;
+    Lesson {
+        learn: fdb::learn(entry.as_ref(), ingress.id, ingress.config, *now_ns),
+        entry,
+    }
+}
+
+/// Learns it.
+#[inline(always)]
+pub(crate) fn commit(admitted: &Admitted, lesson: Lesson) {
+    let key = admitted.key(admitted.ethernet.source);
+    match lesson.learn {
+        Learn::Keep => {}
+        Learn::Refresh => maps::fdb_refresh(key, admitted.now_ns),
+        Learn::Insert => insert(admitted),
+        Learn::Move { from } => {
+            if let Some(was) = lesson.entry {
+                relocate(admitted, &was, from);
+            }
+        }
+    }
+    note_neighbour(admitted);
+}
+
+/// Adds an entry, if the table and the port have room.
+#[inline(always)]
+fn insert(admitted: &Admitted) {
+    let Admitted { ingress, now_ns, .. } = admitted;
+    let limit = maps::config().map_or(0, |config| config.fdb_dynamic);
+    let is_full = maps::dynamic_entries(PortId::NOBODY) >= u64::from(limit) || port_is_full(admitted);
+    let entry = FdbEntry::dynamic(ingress.id, ingress.config, *now_ns);
+    if is_full || !maps::fdb_insert(admitted.key(admitted.ethernet.source), &entry) {
+        return maps::with_counters(ingress.id, |counters| counters.not_learned += 1);
+    }
+    maps::add_learned(ingress.id, 1);
+    maps::add_learned(PortId::NOBODY, 1);
+    event::notice(admitted, NoticeKind::Learned, PortId::NOBODY);
+}
+
+/// Moves an entry to the port the station speaks from now.
+#[inline(always)]
+fn relocate(admitted: &Admitted, was: &FdbEntry, from: PortId) {
+    let Admitted { ingress, now_ns, .. } = admitted;
+    if from.0 != ingress.id.0 && port_is_full(admitted) {
+        return maps::with_counters(ingress.id, |counters| counters.not_learned += 1);
+    }
+    let is = FdbEntry {
+        flags: was.flags,
+        ..FdbEntry::dynamic(ingress.id, ingress.config, *now_ns)
+    };
+    if !maps::fdb_move(admitted.key(admitted.ethernet.source), &is) || from.0 == ingress.id.0 {
+        return;
+    }
+    if !was.is_permanent() {
+        maps::add_learned(from, -1);
+        maps::add_learned(ingress.id, 1);
+    }
+    event::notice(admitted, NoticeKind::Moved, from);
+}
+
+/// Whether the port holds as many dynamic entries as it may.
+#[inline(always)]
+fn port_is_full(admitted: &Admitted) -> bool {
+    let limit = admitted.ingress.config.mac_limit;
+    limit != 0 && maps::dynamic_entries(admitted.ingress.id) >= u64::from(limit)
+}
+
+/// Tells the controller who has which address, when that is news. Probes say nothing of the kind, and an ARP packet that
+/// speaks for another station is not believed.
+#[inline(always)]
+fn note_neighbour(admitted: &Admitted) {
+    let Some(arp) = admitted.arp else { return };
+    if arp.is_probe() || arp.sender_mac.bits() != admitted.ethernet.source.bits() {
+        return;
+    }
+    let known = maps::neighbour(NeighbourKey::v4(admitted.domain, arp.sender_ip));
+    if known.is_none_or(|known| known.0 != arp.sender_mac.bits()) {
+        event::neighbour(admitted, arp.sender_ip);
+    }
+}

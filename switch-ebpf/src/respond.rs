@@ -1,0 +1,42 @@
+//! Stage: may the switch answer this itself? Broadcast ARP requests for a known target are; unknown targets go to the
+//! controller, which knows more and floods less. Unicast requests (a cache asking whether a neighbour still lives),
+//! probes, announcements and gratuitous ARP go their normal way.
+
+use vswitch_common::fdb;
+use vswitch_common::limits::HEARTBEAT_STALE_NS;
+use vswitch_common::mac::MacAddr;
+use vswitch_common::neighbour::NeighbourKey;
+use vswitch_common::policy;
+use vswitch_common::port::PortId;
+use vswitch_common::verdict::{Punt, Verdict};
+
+use crate::maps;
+use crate::pipeline::Admitted;
+
+/// A verdict, if the question is one for the switch.
+#[inline(always)]
+pub(crate) fn answer(admitted: &Admitted) -> Option<Verdict> {
+    let arp = admitted.arp.as_ref()?;
+    if !admitted.ethernet.destination.is_broadcast() || !arp.is_question() {
+        return None;
+    }
+    match maps::neighbour(NeighbourKey::v4(admitted.domain, arp.target_ip)) {
+        Some(known) if can_reach(admitted, known.mac()) => Some(Verdict::Answer(known.mac())),
+        _ if admitted.now_ns.saturating_sub(maps::heartbeat_ns()) > HEARTBEAT_STALE_NS => None,
+        _ => Some(Verdict::Punt(Punt::UnknownTarget)),
+    }
+}
+
+/// Whether the asker's frames would get to the station: nobody is told of one that has gone silent or that it may not see.
+#[inline(always)]
+fn can_reach(admitted: &Admitted, station: MacAddr) -> bool {
+    let Some(entry) = maps::fdb(admitted.key(station)) else {
+        return false;
+    };
+    let port = PortId(entry.port);
+    let Some(config) = maps::port(port) else {
+        return false;
+    };
+    let ingress = (admitted.ingress.id, admitted.ingress.config);
+    fdb::is_current(&entry, config, admitted.now_ns) && policy::may_leave(ingress, (port, config)).is_ok()
+}
