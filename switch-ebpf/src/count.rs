@@ -37,7 +37,5 @@ pub(crate) fn tx(port: PortId, packets: u32, bytes: u32) {
 /// A frame, or a flood's copy of one, goes nowhere.
 #[inline(always)]
 pub(crate) fn drop(port: PortId, packets: u32, reason: DropReason) {
-    maps::with_counters(port, |counters| {
-        counters.drops[reason as usize] += u64::from(packets)
-    });
+    maps::with_counters(port, |counters| counters.drops[reason as usize] += u64::from(packets));
 }

@@ -28,15 +28,7 @@ pub(crate) fn fits(frame: &TcFrame, egress: &PortConfig) -> bool {
     }
     let mut mtu_len = 0u32;
     // SAFETY: the kernel's context and a word of ours; the helper reads the frame's headers and the link's MTU.
-    unsafe {
-        bpf_check_mtu(
-            frame.0.as_ptr(),
-            egress.ifindex,
-            &raw mut mtu_len,
-            0,
-            CHECK_SEGMENTS,
-        ) == 0
-    }
+    unsafe { bpf_check_mtu(frame.0.as_ptr(), egress.ifindex, &raw mut mtu_len, 0, CHECK_SEGMENTS) == 0 }
 }
 
 /// Sends the frame out of the port, or straight into the peer behind it where the frame is addressed to just that.

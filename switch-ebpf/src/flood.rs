@@ -9,33 +9,24 @@ use crate::packet::{Frame as _, Round, TcFrame, repeat};
 use crate::pipeline::Ingress;
 use crate::{count, egress, maps};
 
-/// What a round of the loop needs; the same for all rounds but for `copies`.
+/// What a round of the loop needs; the same for all rounds but for `is_sent`. A count of copies would be another state for
+/// the verifier each round, and the loop would never converge.
 struct Flood<'a> {
     frame: &'a TcFrame,
     ingress: Ingress,
     bytes: u32,
     segments: u32,
-    copies: u32,
+    is_sent: u32,
 }
 
-/// Sends the copies and says how many there were.
+/// Sends the copies and says whether there were any.
 #[inline(always)]
-pub(crate) fn flood(frame: &TcFrame, ingress: Ingress) -> u32 {
+pub(crate) fn flood(frame: &TcFrame, ingress: Ingress) -> bool {
     let places = maps::network(ingress.config.network).map_or(0, |network| network.places);
-    let rounds = if places < FLOOD_MEMBERS {
-        places
-    } else {
-        FLOOD_MEMBERS
-    };
-    let mut flood = Flood {
-        frame,
-        ingress,
-        bytes: frame.length(),
-        segments: frame.segments(),
-        copies: 0,
-    };
+    let rounds = if places < FLOOD_MEMBERS { places } else { FLOOD_MEMBERS };
+    let mut flood = Flood { frame, ingress, bytes: frame.length(), segments: frame.segments(), is_sent: 0 };
     repeat(rounds, &mut flood);
-    flood.copies
+    flood.is_sent != 0
 }
 
 impl Round for Flood<'_> {
@@ -54,7 +45,7 @@ impl Round for Flood<'_> {
         if !egress::fits(self.frame, config) {
             count::drop(id, self.segments, DropReason::TooBig);
         } else if egress::send_copy(self.frame, config) {
-            self.copies += 1;
+            self.is_sent = 1;
             count::tx(id, self.segments, self.bytes);
         } else {
             count::drop(id, self.segments, DropReason::EgressFailed);

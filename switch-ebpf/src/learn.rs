@@ -13,10 +13,7 @@ use crate::{event, maps};
 pub(crate) fn lesson(admitted: &Admitted) -> Lesson {
     let entry = maps::fdb(admitted.key(admitted.ethernet.source));
     let Admitted { ingress, now_ns, .. } = admitted;
-    Lesson {
-        learn: fdb::learn(entry.as_ref(), ingress.id, ingress.config, *now_ns),
-        entry,
-    }
+    Lesson { learn: fdb::learn(&entry, ingress.id, ingress.config, *now_ns), entry }
 }
 
 /// Learns it.
@@ -27,11 +24,7 @@ pub(crate) fn commit(admitted: &Admitted, lesson: Lesson) {
         Learn::Keep => {}
         Learn::Refresh => maps::fdb_refresh(key, admitted.now_ns),
         Learn::Insert => insert(admitted),
-        Learn::Move { from } => {
-            if let Some(was) = lesson.entry {
-                relocate(admitted, &was, from);
-            }
-        }
+        Learn::Move { from } => relocate(admitted, &lesson.entry, from),
     }
     note_neighbour(admitted);
 }
@@ -58,10 +51,7 @@ fn relocate(admitted: &Admitted, was: &FdbEntry, from: PortId) {
     if from.0 != ingress.id.0 && port_is_full(admitted) {
         return maps::with_counters(ingress.id, |counters| counters.not_learned += 1);
     }
-    let is = FdbEntry {
-        flags: was.flags,
-        ..FdbEntry::dynamic(ingress.id, ingress.config, *now_ns)
-    };
+    let is = FdbEntry { flags: was.flags, ..FdbEntry::dynamic(ingress.id, ingress.config, *now_ns) };
     if !maps::fdb_move(admitted.key(admitted.ethernet.source), &is) || from.0 == ingress.id.0 {
         return;
     }
@@ -83,8 +73,8 @@ fn port_is_full(admitted: &Admitted) -> bool {
 /// speaks for another station is not believed.
 #[inline(always)]
 fn note_neighbour(admitted: &Admitted) {
-    let Some(arp) = admitted.arp else { return };
-    if arp.is_probe() || arp.sender_mac.bits() != admitted.ethernet.source.bits() {
+    let arp = &admitted.arp;
+    if !arp.is_some() || arp.is_probe() || arp.sender_mac.bits() != admitted.ethernet.source.bits() {
         return;
     }
     let known = maps::neighbour(NeighbourKey::v4(admitted.domain, arp.sender_ip));

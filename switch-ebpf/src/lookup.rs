@@ -14,9 +14,7 @@ pub(crate) fn destination(admitted: &Admitted) -> Verdict {
     if admitted.ethernet.destination.is_group() {
         return Verdict::Flood(admitted.domain);
     }
-    let Some(entry) = maps::fdb(admitted.key(admitted.ethernet.destination)) else {
-        return Verdict::Flood(admitted.domain);
-    };
+    let entry = maps::fdb(admitted.key(admitted.ethernet.destination));
     let port = PortId(entry.port);
     let Some(config) = maps::port(port) else {
         return Verdict::Flood(admitted.domain);

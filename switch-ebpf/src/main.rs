@@ -7,11 +7,7 @@
 
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    reason = "aya's macros make public items of their own"
-)]
+#![allow(missing_docs, unreachable_pub, reason = "aya's macros make public items of their own")]
 
 mod pipeline;
 

@@ -101,12 +101,12 @@ pub(crate) fn neighbour(key: NeighbourKey) -> Option<Neighbour> {
     unsafe { NEIGHBOURS.get(key) }.copied()
 }
 
-/// What the FDB holds. The copy's two words may be from before and after a concurrent move, which is harmless: either
+/// What the FDB holds, or [`FdbEntry::NONE`]. The copy's two words may be from before and after a concurrent move, which is harmless: either
 /// place was right a moment ago.
 #[inline(always)]
-pub(crate) fn fdb(key: FdbKey) -> Option<FdbEntry> {
+pub(crate) fn fdb(key: FdbKey) -> FdbEntry {
     // SAFETY: map values stay readable for the whole program; words are read whole.
-    unsafe { FDB.get(key) }.copied()
+    unsafe { FDB.get(key) }.copied().unwrap_or(FdbEntry::NONE)
 }
 
 /// Adds an entry unless there is one. False if there is, or no room.

@@ -131,12 +131,7 @@ impl Frame for TcFrame {
         let mut bytes = [0u8; N];
         // SAFETY: the buffer is ours and N bytes long; the helper checks the offset against the whole frame.
         let result = unsafe {
-            bpf_skb_load_bytes(
-                self.0.as_ptr(),
-                offset as u32,
-                bytes.as_mut_ptr().cast(),
-                N as u32,
-            )
+            bpf_skb_load_bytes(self.0.as_ptr(), offset as u32, bytes.as_mut_ptr().cast(), N as u32)
         };
         if result == 0 { Some(bytes) } else { None }
     }

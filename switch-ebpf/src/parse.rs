@@ -16,9 +16,12 @@ pub(crate) fn ethernet(frame: &impl Frame) -> Result<Ethernet, DropReason> {
 
 /// The ARP packet, if it is one. A truncated one is left to the hosts, as any payload is.
 #[inline(always)]
-pub(crate) fn arp(frame: &impl Frame, ethernet: &Ethernet) -> Option<Arp> {
+pub(crate) fn arp(frame: &impl Frame, ethernet: &Ethernet) -> Arp {
     if ethernet.ethertype != ethertype::ARP {
-        return None;
+        return Arp::NONE;
     }
-    Arp::parse(&frame.read::<ARP_BYTES>(ETHERNET_BYTES)?)
+    match frame.read::<ARP_BYTES>(ETHERNET_BYTES) {
+        Some(bytes) => Arp::parse(&bytes),
+        None => Arp::NONE,
+    }
 }

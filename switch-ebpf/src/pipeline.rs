@@ -27,7 +27,7 @@ pub(crate) struct Admitted {
     pub(crate) ingress: Ingress,
     pub(crate) domain: DomainId,
     pub(crate) ethernet: Ethernet,
-    pub(crate) arp: Option<Arp>,
+    pub(crate) arp: Arp,
     pub(crate) now_ns: u64,
 }
 
@@ -51,7 +51,7 @@ pub(crate) enum Decision {
 #[derive(Clone, Copy)]
 pub(crate) struct Lesson {
     pub(crate) learn: Learn,
-    pub(crate) entry: Option<FdbEntry>,
+    pub(crate) entry: FdbEntry,
 }
 
 /// Decides about a frame and changes nothing.
@@ -80,11 +80,5 @@ fn admit(frame: &impl Frame, ingress: Ingress) -> Result<Admitted, DropReason> {
     let ethernet = parse::ethernet(frame)?;
     port::admit(&ingress, &ethernet)?;
     let domain = vlan::classify(&ingress);
-    Ok(Admitted {
-        ingress,
-        domain,
-        ethernet,
-        arp: parse::arp(frame, &ethernet),
-        now_ns: clock::now_ns(),
-    })
+    Ok(Admitted { ingress, domain, ethernet, arp: parse::arp(frame, &ethernet), now_ns: clock::now_ns() })
 }

@@ -16,7 +16,7 @@ use crate::pipeline::Admitted;
 /// A verdict, if the question is one for the switch.
 #[inline(always)]
 pub(crate) fn answer(admitted: &Admitted) -> Option<Verdict> {
-    let arp = admitted.arp.as_ref()?;
+    let arp = &admitted.arp;
     if !admitted.ethernet.destination.is_broadcast() || !arp.is_question() {
         return None;
     }
@@ -30,9 +30,7 @@ pub(crate) fn answer(admitted: &Admitted) -> Option<Verdict> {
 /// Whether the asker's frames would get to the station: nobody is told of one that has gone silent or that it may not see.
 #[inline(always)]
 fn can_reach(admitted: &Admitted, station: MacAddr) -> bool {
-    let Some(entry) = maps::fdb(admitted.key(station)) else {
-        return false;
-    };
+    let entry = maps::fdb(admitted.key(station));
     let port = PortId(entry.port);
     let Some(config) = maps::port(port) else {
         return false;

@@ -58,28 +58,18 @@ fn forward(frame: &TcFrame, admitted: &Admitted, port: PortId) -> i32 {
 
 #[inline(always)]
 fn flood_or_end(frame: &TcFrame, ingress: Ingress) -> i32 {
-    match flood::flood(frame, ingress) {
-        0 => end(frame, ingress.id, DropReason::NobodyToFlood),
-        _ => TC_ACT_SHOT as i32,
+    if flood::flood(frame, ingress) {
+        TC_ACT_SHOT as i32
+    } else {
+        end(frame, ingress.id, DropReason::NobodyToFlood)
     }
 }
 
 /// Turns the request around into the reply of `owner`.
 #[inline(always)]
 fn answer(frame: &TcFrame, admitted: &Admitted, owner: MacAddr) -> i32 {
-    let Admitted {
-        ingress,
-        arp: Some(request),
-        ..
-    } = admitted
-    else {
-        return end(frame, admitted.ingress.id, DropReason::Malformed);
-    };
-    let ethernet = Ethernet {
-        destination: request.sender_mac,
-        source: owner,
-        ethertype: ethertype::ARP,
-    };
+    let Admitted { ingress, arp: request, .. } = admitted;
+    let ethernet = Ethernet { destination: request.sender_mac, source: owner, ethertype: ethertype::ARP };
     if !write_reply(frame, ethernet, request, owner) {
         return end(frame, ingress.id, DropReason::EgressFailed);
     }

@@ -1,3 +1,4 @@
 //! vswitch: a virtual switch for the containers of a Linux host.
 
 pub mod api;
+pub mod datapath;

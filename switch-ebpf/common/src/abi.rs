@@ -88,14 +88,7 @@ impl Bucket {
         if self.second != second {
             return Some(Self { second, spent: 1 });
         }
-        if self.spent < per_second as u64 {
-            Some(Self {
-                second,
-                spent: self.spent + 1,
-            })
-        } else {
-            None
-        }
+        if self.spent < per_second as u64 { Some(Self { second, spent: self.spent + 1 }) } else { None }
     }
 }
 
@@ -106,9 +99,7 @@ mod tests {
     #[test]
     fn a_bucket_grants_its_rate_each_second_and_no_more() {
         let mut bucket = Bucket { second: 0, spent: 0 };
-        let granted = (0..10)
-            .filter(|_| bucket.take(5, 3).map(|b| bucket = b).is_some())
-            .count();
+        let granted = (0..10).filter(|_| bucket.take(5, 3).map(|b| bucket = b).is_some()).count();
         assert_eq!(granted, 3);
         assert!(bucket.take(1_000_000_000, 3).is_some());
     }

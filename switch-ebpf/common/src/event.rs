@@ -45,6 +45,23 @@ pub struct Notice {
     pub ip: [u8; 16],
 }
 
+impl Notice {
+    /// Reads a record as it came from the ring; none if it is shorter.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let (head, rest) = bytes.split_at_checked(16)?;
+        let number = |at: usize| Some(u16::from_ne_bytes([*head.get(at)?, *head.get(at + 1)?]));
+        Some(Self {
+            mac: u64::from_ne_bytes(*head.first_chunk()?),
+            kind: number(8)?,
+            domain: number(10)?,
+            port: number(12)?,
+            from: number(14)?,
+            ip: *rest.first_chunk()?,
+        })
+    }
+}
+
 /// A record of the `PUNTS` ring: a frame and where it came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
@@ -60,3 +77,27 @@ pub struct PuntRecord {
     /// The frame's first bytes.
     pub frame: [u8; PUNT_FRAME_BYTES],
 }
+
+impl PuntRecord {
+    /// Reads a record as it came from the ring; none if it is shorter.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let (head, rest) = bytes.split_at_checked(8)?;
+        let number = |at: usize| Some(u16::from_ne_bytes([*head.get(at)?, *head.get(at + 1)?]));
+        Some(Self {
+            why: number(0)?,
+            domain: number(2)?,
+            port: number(4)?,
+            length: number(6)?,
+            frame: *rest.first_chunk()?,
+        })
+    }
+
+    /// The bytes of the frame that count.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.frame.get(..usize::from(self.length)).unwrap_or(&self.frame)
+    }
+}
+
+const _: () = assert!(size_of::<Notice>() == 32 && size_of::<PuntRecord>() == 8 + PUNT_FRAME_BYTES);

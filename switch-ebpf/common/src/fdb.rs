@@ -63,27 +63,29 @@ pub struct FdbEntry {
 const _: () = assert!(size_of::<FdbEntry>() == 16 && size_of::<FdbKey>() == 8);
 
 impl FdbEntry {
+    /// No entry: nobody's port. A value of its own rather than an `Option`, whose empty payload would be uninitialised
+    /// memory to the verifier.
+    pub const NONE: Self = Self { port: PortId::NOBODY.0, flags: 0, epoch: 0, seen_ns: 0 };
+
+    /// Whether this is an entry.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_some(&self) -> bool {
+        self.port != PortId::NOBODY.0
+    }
+
     /// A dynamic entry for a station heard just now.
     #[inline(always)]
     #[must_use]
     pub const fn dynamic(port: PortId, config: &PortConfig, now_ns: u64) -> Self {
-        Self {
-            port: port.0,
-            flags: 0,
-            epoch: config.epoch,
-            seen_ns: now_ns,
-        }
+        Self { port: port.0, flags: 0, epoch: config.epoch, seen_ns: now_ns }
     }
 
     /// `port`, `flags` and `epoch` as the one word that the data path stores.
     #[inline(always)]
     #[must_use]
     pub const fn place(&self) -> u64 {
-        let (p, f, e) = (
-            self.port.to_ne_bytes(),
-            self.flags.to_ne_bytes(),
-            self.epoch.to_ne_bytes(),
-        );
+        let (p, f, e) = (self.port.to_ne_bytes(), self.flags.to_ne_bytes(), self.epoch.to_ne_bytes());
         u64::from_ne_bytes([p[0], p[1], f[0], f[1], e[0], e[1], e[2], e[3]])
     }
 
@@ -128,11 +130,13 @@ pub enum Learn {
 /// Decides about the source of a frame that came in by `port`. `entry` is what the FDB holds for it.
 #[inline(always)]
 #[must_use]
-pub const fn learn(entry: Option<&FdbEntry>, port: PortId, config: &PortConfig, now_ns: u64) -> Learn {
+pub const fn learn(entry: &FdbEntry, port: PortId, config: &PortConfig, now_ns: u64) -> Learn {
     if !config.has(flag::LEARNING) {
         return Learn::Keep;
     }
-    let Some(entry) = entry else { return Learn::Insert };
+    if !entry.is_some() {
+        return Learn::Insert;
+    }
     if entry.port == port.0 && (entry.is_permanent() || entry.epoch == config.epoch) {
         return if now_ns.saturating_sub(entry.seen_ns) > REFRESH_AFTER_NS {
             Learn::Refresh
@@ -140,20 +144,15 @@ pub const fn learn(entry: Option<&FdbEntry>, port: PortId, config: &PortConfig, 
             Learn::Keep
         };
     }
-    if entry.is_pinned() {
-        Learn::Keep
-    } else {
-        Learn::Move {
-            from: PortId(entry.port),
-        }
-    }
+    if entry.is_pinned() { Learn::Keep } else { Learn::Move { from: PortId(entry.port) } }
 }
 
 /// Whether `entry`, found for a destination, still says where the station is. `config` is that of the entry's port.
 #[inline(always)]
 #[must_use]
 pub const fn is_current(entry: &FdbEntry, config: &PortConfig, now_ns: u64) -> bool {
-    config.has(flag::FORWARDING)
+    entry.is_some()
+        && config.has(flag::FORWARDING)
         && (entry.is_permanent() || entry.epoch == config.epoch)
         && !entry.is_aged(config.ageing_ns, now_ns)
 }

@@ -40,22 +40,15 @@ pub const fn fits(egress: &PortConfig, bytes: u32) -> bool {
 mod tests {
     use super::*;
 
-    const PORT: PortConfig = PortConfig {
-        network: 1,
-        flags: flag::FORWARDING,
-        mtu: 1500,
-        ..PortConfig::FREE
-    };
+    const PORT: PortConfig =
+        PortConfig { network: 1, flags: flag::FORWARDING, mtu: 1500, ..PortConfig::FREE };
     const A: PortId = PortId(1);
     const B: PortId = PortId(2);
 
     #[test]
     fn a_frame_never_returns_unless_hairpin_is_on() {
         assert_eq!(may_leave((A, &PORT), (A, &PORT)), Err(DropReason::SamePort));
-        let hairpin = PortConfig {
-            flags: PORT.flags | flag::HAIRPIN,
-            ..PORT
-        };
+        let hairpin = PortConfig { flags: PORT.flags | flag::HAIRPIN, ..PORT };
         assert_eq!(may_leave((A, &hairpin), (A, &hairpin)), Ok(()));
     }
 
@@ -68,14 +61,8 @@ mod tests {
 
     #[test]
     fn isolated_ports_reach_only_ports_that_are_not() {
-        let isolated = PortConfig {
-            flags: PORT.flags | flag::ISOLATED,
-            ..PORT
-        };
-        assert_eq!(
-            may_leave((A, &isolated), (B, &isolated)),
-            Err(DropReason::Isolated)
-        );
+        let isolated = PortConfig { flags: PORT.flags | flag::ISOLATED, ..PORT };
+        assert_eq!(may_leave((A, &isolated), (B, &isolated)), Err(DropReason::Isolated));
         assert_eq!(may_leave((A, &isolated), (B, &PORT)), Ok(()));
         assert_eq!(may_leave((A, &PORT), (B, &isolated)), Ok(()));
     }

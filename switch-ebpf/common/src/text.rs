@@ -71,9 +71,7 @@ impl Serialize for MacAddr {
 
 impl<'de> Deserialize<'de> for MacAddr {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(D::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 
@@ -93,10 +91,7 @@ impl FromStr for VlanId {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        text.parse()
-            .ok()
-            .and_then(Self::new)
-            .ok_or_else(|| ParseError::VlanId(text.to_string()))
+        text.parse().ok().and_then(Self::new).ok_or_else(|| ParseError::VlanId(text.to_string()))
     }
 }
 

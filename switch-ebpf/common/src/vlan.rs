@@ -10,11 +10,7 @@ impl VlanId {
     #[inline(always)]
     #[must_use]
     pub const fn new(vid: u16) -> Option<Self> {
-        if vid >= 1 && vid <= 4094 {
-            Some(Self(vid))
-        } else {
-            None
-        }
+        if vid >= 1 && vid <= 4094 { Some(Self(vid)) } else { None }
     }
 
     /// The number, 1 to 4094.

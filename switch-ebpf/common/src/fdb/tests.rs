@@ -20,52 +20,46 @@ fn a_key_holds_domain_and_mac_apart() {
 
 #[test]
 fn an_unknown_source_is_inserted() {
-    assert_eq!(learn(None, A, &PORT, 0), Learn::Insert);
+    assert_eq!(learn(&FdbEntry::NONE, A, &PORT, 0), Learn::Insert);
 }
 
 #[test]
 fn nothing_is_learned_where_learning_is_off() {
-    let silent = PortConfig {
-        flags: flag::FORWARDING,
-        ..PORT
-    };
-    assert_eq!(learn(None, A, &silent, 0), Learn::Keep);
+    let silent = PortConfig { flags: flag::FORWARDING, ..PORT };
+    assert_eq!(learn(&FdbEntry::NONE, A, &silent, 0), Learn::Keep);
 }
 
 #[test]
 fn a_known_source_is_refreshed_once_a_second() {
     let entry = FdbEntry::dynamic(A, &PORT, 10 * SECOND);
-    assert_eq!(learn(Some(&entry), A, &PORT, 11 * SECOND), Learn::Keep);
-    assert_eq!(learn(Some(&entry), A, &PORT, 11 * SECOND + 1), Learn::Refresh);
+    assert_eq!(learn(&entry, A, &PORT, 11 * SECOND), Learn::Keep);
+    assert_eq!(learn(&entry, A, &PORT, 11 * SECOND + 1), Learn::Refresh);
 }
 
 #[test]
 fn a_clock_that_lags_on_another_cpu_refreshes_nothing() {
     let entry = FdbEntry::dynamic(A, &PORT, 10 * SECOND);
-    assert_eq!(learn(Some(&entry), A, &PORT, 9 * SECOND), Learn::Keep);
+    assert_eq!(learn(&entry, A, &PORT, 9 * SECOND), Learn::Keep);
     assert!(is_current(&entry, &PORT, 9 * SECOND));
 }
 
 #[test]
 fn a_source_heard_elsewhere_moves_unless_it_is_pinned() {
     let mut entry = FdbEntry::dynamic(A, &PORT, 0);
-    assert_eq!(learn(Some(&entry), B, &PORT, 0), Learn::Move { from: A });
+    assert_eq!(learn(&entry, B, &PORT, 0), Learn::Move { from: A });
     entry.flags = entry_flag::STATIC;
-    assert_eq!(learn(Some(&entry), B, &PORT, 0), Learn::Move { from: A });
+    assert_eq!(learn(&entry, B, &PORT, 0), Learn::Move { from: A });
     for pinned in [entry_flag::STICKY, entry_flag::LOCAL] {
         entry.flags = pinned;
-        assert_eq!(learn(Some(&entry), B, &PORT, 0), Learn::Keep);
+        assert_eq!(learn(&entry, B, &PORT, 0), Learn::Keep);
     }
 }
 
 #[test]
 fn an_entry_from_before_a_flush_is_learned_anew() {
-    let entry = FdbEntry {
-        epoch: 6,
-        ..FdbEntry::dynamic(A, &PORT, 0)
-    };
+    let entry = FdbEntry { epoch: 6, ..FdbEntry::dynamic(A, &PORT, 0) };
     assert!(!is_current(&entry, &PORT, 0));
-    assert_eq!(learn(Some(&entry), A, &PORT, 0), Learn::Move { from: A });
+    assert_eq!(learn(&entry, A, &PORT, 0), Learn::Move { from: A });
 }
 
 #[test]
@@ -80,20 +74,13 @@ fn a_silent_station_is_forgotten_only_after_the_ageing_time() {
 #[test]
 fn permanent_entries_neither_age_nor_flush() {
     for flags in [entry_flag::STATIC, entry_flag::STICKY, entry_flag::LOCAL] {
-        let entry = FdbEntry {
-            flags,
-            epoch: 0,
-            ..FdbEntry::dynamic(A, &PORT, 0)
-        };
+        let entry = FdbEntry { flags, epoch: 0, ..FdbEntry::dynamic(A, &PORT, 0) };
         assert!(is_current(&entry, &PORT, u64::MAX));
     }
 }
 
 #[test]
 fn a_port_that_does_not_forward_has_no_current_entries() {
-    let down = PortConfig {
-        flags: flag::LEARNING,
-        ..PORT
-    };
+    let down = PortConfig { flags: flag::LEARNING, ..PORT };
     assert!(!is_current(&FdbEntry::dynamic(A, &PORT, 0), &down, 0));
 }

@@ -1,0 +1,264 @@
+//! The real data path: programs and maps in the kernel, pinned.
+
+use std::path::PathBuf;
+
+use aya::Ebpf;
+use aya::maps::{MapData, RingBuf};
+use aya::programs::{Program, SchedClassifier, TestRun as _, TestRunOptions, Xdp};
+use nix::time::{ClockId, clock_gettime};
+use vswitch_common::abi::{self, SwitchConfig};
+use vswitch_common::fdb::{FdbEntry, FdbKey};
+use vswitch_common::neighbour::{Neighbour, NeighbourKey};
+use vswitch_common::port::{MemberKey, NetworkConfig, PortConfig, PortId};
+use vswitch_common::stats::PortCounters;
+
+use super::maps::{OfMap as _, Tables, optional, take_ring};
+use super::object::{self, Adopted, MAPS, Pins};
+use super::{Datapath, DatapathError, FdbPage, MapUse, Target, TcMode, XdpMode, links, maps};
+
+/// Offset of `cb[0]` in `struct __sk_buff` (`linux/bpf.h`), and how much of the struct a run is given.
+const CONTROL_OFFSET: usize = 48;
+const CONTEXT_BYTES: usize = CONTROL_OFFSET + 5 * 4;
+
+/// How the data path is set up.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Folder of pins, on a bpffs.
+    pub pins: PathBuf,
+    /// Most dynamic FDB entries; takes effect when the map is made.
+    pub fdb_dynamic: u32,
+    /// How to attach the tc program; none is by what the kernel has.
+    pub tc_mode: Option<TcMode>,
+}
+
+/// The data path in the kernel.
+pub struct Bpf {
+    ebpf: Ebpf,
+    tables: Tables,
+    pins: Pins,
+    /// How the tc program is attached: as told, or as the first attachment found out.
+    tc_mode: Option<TcMode>,
+}
+
+/// The rings, which the event readers own.
+pub struct Rings {
+    /// Notices.
+    pub events: RingBuf<MapData>,
+    /// Punted frames.
+    pub punts: RingBuf<MapData>,
+}
+
+impl Bpf {
+    /// Loads the object over the pins under `settings.pins`, or makes them.
+    ///
+    /// # Errors
+    /// When the object does not load, the pins are of another ABI version, or the folder is not on a bpffs.
+    pub fn open(settings: &Settings) -> Result<(Self, Rings, Adopted), DatapathError> {
+        let pins = Pins::create(&settings.pins)?;
+        let (mut ebpf, adopted) = object::load(&pins, settings.fdb_dynamic)?;
+        let mut tables = Tables::take(&mut ebpf)?;
+        let rings = Rings {
+            events: take_ring(&mut ebpf, abi::map::EVENTS)?,
+            punts: take_ring(&mut ebpf, abi::map::PUNTS)?,
+        };
+        load_programs(&mut ebpf)?;
+        let config = SwitchConfig { abi: abi::ABI_VERSION, fdb_dynamic: settings.fdb_dynamic };
+        tables.config.set(0, config, 0).of(abi::map::CONFIG)?;
+        let mut bpf = Self { ebpf, tables, pins, tc_mode: settings.tc_mode };
+        bpf.beat()?;
+        Ok((bpf, rings, adopted))
+    }
+
+    /// Removes every pin. Attachments must have been detached before.
+    ///
+    /// # Errors
+    /// When a pin cannot be removed.
+    pub fn remove(self) -> Result<(), DatapathError> {
+        self.pins.remove()
+    }
+
+    /// The loaded programs, for the verifier's figures and for test runs.
+    pub fn programs(&self) -> impl Iterator<Item = (&str, &Program)> {
+        self.ebpf.programs()
+    }
+
+    fn xdp(&mut self) -> Result<&mut Xdp, DatapathError> {
+        program(&mut self.ebpf, abi::program::XDP)
+    }
+
+    fn tc(&mut self) -> Result<&mut SchedClassifier, DatapathError> {
+        program(&mut self.ebpf, abi::program::TC)
+    }
+}
+
+fn load_programs(ebpf: &mut Ebpf) -> Result<(), DatapathError> {
+    let failed = |program| move |source| DatapathError::Program { program, link: "load".to_owned(), source };
+    program::<Xdp>(ebpf, abi::program::XDP)?.load().map_err(failed(abi::program::XDP))?;
+    for name in [abi::program::TC, abi::program::FLOOD] {
+        program::<SchedClassifier>(ebpf, name)?.load().map_err(failed(name))?;
+    }
+    Ok(())
+}
+
+fn program<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, DatapathError>
+where
+    &'a mut P: TryFrom<&'a mut Program>,
+{
+    let program = ebpf.program_mut(name).ok_or(DatapathError::Missing(name))?;
+    program.try_into().map_err(|_| DatapathError::Missing(name))
+}
+
+impl Datapath for Bpf {
+    fn set_port(&mut self, port: PortId, config: &PortConfig) -> Result<(), DatapathError> {
+        self.tables.ports.set(port.index(), config, 0).of(abi::map::PORTS)
+    }
+
+    fn set_link(&mut self, ifindex: u32, port: Option<PortId>) -> Result<(), DatapathError> {
+        match port {
+            Some(port) => self.tables.links.insert(ifindex, port.index(), 0).of(abi::map::LINKS),
+            None => optional(self.tables.links.remove(&ifindex)).of(abi::map::LINKS).map(drop),
+        }
+    }
+
+    fn set_target(&mut self, port: PortId, ifindex: Option<u32>) -> Result<(), DatapathError> {
+        // Index 0 empties the place (kernel/bpf/devmap.c, __dev_map_alloc_node).
+        self.tables.targets.set(port.index(), ifindex.unwrap_or(0), None, 0).of(abi::map::TARGETS)
+    }
+
+    fn set_member(&mut self, network: u16, place: u16, port: Option<PortId>) -> Result<(), DatapathError> {
+        let key = MemberKey { network, index: place };
+        match port {
+            Some(port) => self.tables.members.insert(key, port.index(), 0).of(abi::map::MEMBERS),
+            None => optional(self.tables.members.remove(&key)).of(abi::map::MEMBERS).map(drop),
+        }
+    }
+
+    fn set_network(&mut self, network: u16, config: &NetworkConfig) -> Result<(), DatapathError> {
+        self.tables.networks.set(u32::from(network), config, 0).of(abi::map::NETWORKS)
+    }
+
+    fn attach_tc(&mut self, port: PortId, target: &Target) -> Result<TcMode, DatapathError> {
+        let (wanted, pin) = (self.tc_mode, self.pins.link(port, "tc"));
+        let program = self.tc()?;
+        let mode = match wanted {
+            Some(TcMode::Clsact) => links::attach_clsact(program, target).map(|()| TcMode::Clsact)?,
+            Some(TcMode::Tcx) => links::attach_tcx(program, target, &pin).map(|()| TcMode::Tcx)?,
+            None => match links::attach_tcx(program, target, &pin) {
+                Ok(()) => TcMode::Tcx,
+                Err(error) if links::lacks_tcx(&error) => {
+                    links::attach_clsact(program, target).map(|()| TcMode::Clsact)?
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        self.tc_mode = Some(mode);
+        Ok(mode)
+    }
+
+    fn detach_tc(&mut self, port: PortId, target: &Target, mode: TcMode) -> Result<(), DatapathError> {
+        match mode {
+            TcMode::Tcx => links::detach(&self.pins.link(port, "tc")),
+            TcMode::Clsact => {
+                links::detach_clsact(target);
+                Ok(())
+            }
+        }
+    }
+
+    fn attach_xdp(&mut self, port: PortId, target: &Target, mode: XdpMode) -> Result<(), DatapathError> {
+        let pin = self.pins.link(port, "xdp");
+        links::attach_xdp(self.xdp()?, target, mode, &pin)
+    }
+
+    fn detach_xdp(&mut self, port: PortId) -> Result<(), DatapathError> {
+        links::detach(&self.pins.link(port, "xdp"))
+    }
+
+    fn fdb_set(&mut self, key: FdbKey, entry: &FdbEntry) -> Result<(), DatapathError> {
+        self.tables.fdb.insert(key, entry, 0).of(abi::map::FDB)
+    }
+
+    fn fdb_remove(&mut self, key: FdbKey) -> Result<Option<FdbEntry>, DatapathError> {
+        self.tables.fdb_take(key)
+    }
+
+    fn fdb_get(&self, key: FdbKey) -> Result<Option<FdbEntry>, DatapathError> {
+        optional(self.tables.fdb.get(&key, 0)).of(abi::map::FDB)
+    }
+
+    fn fdb_page(&self, cursor: Option<u32>) -> Result<FdbPage, DatapathError> {
+        self.tables.fdb_page(cursor)
+    }
+
+    fn dynamic_entries(&self, port: PortId) -> Result<u64, DatapathError> {
+        let learned = self.tables.learned.get(&port.index(), 0).of(abi::map::LEARNED)?;
+        let deleted = self.tables.deleted.get(&port.index(), 0).of(abi::map::DELETED)?;
+        Ok(learned.wrapping_sub(deleted))
+    }
+
+    fn mend_dynamic(&mut self, port: PortId, change: i64) -> Result<(), DatapathError> {
+        let deleted = self.tables.deleted.get(&port.index(), 0).of(abi::map::DELETED)?;
+        let mended = deleted.wrapping_sub(change.cast_unsigned());
+        self.tables.deleted.set(port.index(), mended, 0).of(abi::map::DELETED)
+    }
+
+    fn set_neighbour(
+        &mut self,
+        key: &NeighbourKey,
+        neighbour: Option<Neighbour>,
+    ) -> Result<(), DatapathError> {
+        match neighbour {
+            Some(neighbour) => self.tables.neighbours.insert(key, neighbour, 0).of(abi::map::NEIGHBOURS),
+            None => optional(self.tables.neighbours.remove(key)).of(abi::map::NEIGHBOURS).map(drop),
+        }
+    }
+
+    fn counters(&self, port: PortId) -> Result<PortCounters, DatapathError> {
+        let per_cpu = self.tables.counters.get(&port.index(), 0).of(abi::map::COUNTERS)?;
+        let mut sum = PortCounters::ZERO;
+        for one in per_cpu.iter() {
+            sum.add(one);
+        }
+        Ok(sum)
+    }
+
+    fn clear_counters(&mut self, port: PortId) -> Result<(), DatapathError> {
+        self.tables.clear_counters(port.index())
+    }
+
+    fn lost(&self) -> Result<u64, DatapathError> {
+        let mut lost = 0;
+        for ring in 0..abi::ring::COUNT {
+            lost += self.tables.lost.get(&ring, 0).of(abi::map::LOST)?.iter().sum::<u64>();
+        }
+        Ok(lost)
+    }
+
+    fn beat(&mut self) -> Result<(), DatapathError> {
+        let now = self.now_ns();
+        self.tables.heartbeat.set(0, now, 0).of(abi::map::HEARTBEAT)
+    }
+
+    fn flood(&mut self, ingress: PortId, frame: &[u8]) -> Result<(), DatapathError> {
+        let mut context = [0u8; CONTEXT_BYTES];
+        context[CONTROL_OFFSET..CONTROL_OFFSET + 4].copy_from_slice(&ingress.index().to_ne_bytes());
+        let options =
+            TestRunOptions { data_in: Some(frame), ctx_in: Some(&context), ..TestRunOptions::default() };
+        let run = program::<SchedClassifier>(&mut self.ebpf, abi::program::FLOOD)?.test_run(options);
+        run.map(drop).map_err(|source| DatapathError::Program {
+            program: abi::program::FLOOD,
+            link: format!("port {}", ingress.0),
+            source,
+        })
+    }
+
+    fn map_use(&self) -> Result<Vec<MapUse>, DatapathError> {
+        MAPS.iter().map(|name| maps::map_use(name, &self.pins.map(name))).collect()
+    }
+
+    fn now_ns(&self) -> u64 {
+        let now =
+            clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).expect("Linux has had this clock since 2.6.32");
+        now.tv_sec().cast_unsigned() * 1_000_000_000 + now.tv_nsec().cast_unsigned()
+    }
+}

@@ -1,0 +1,180 @@
+//! A data path in memory that fails on a chosen call: for tests that prove rollback, and for the controller's unit tests.
+
+use std::collections::{BTreeMap, HashMap};
+
+use vswitch_common::fdb::{FdbEntry, FdbKey};
+use vswitch_common::neighbour::{Neighbour, NeighbourKey};
+use vswitch_common::port::{NetworkConfig, PortConfig, PortId};
+use vswitch_common::stats::PortCounters;
+
+use super::{Datapath, DatapathError, FdbPage, MapUse, Target, TcMode, XdpMode};
+
+/// Everything the data path holds; compare two of them to see what a failure left behind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Port slots that are not free.
+    pub ports: BTreeMap<u16, PortConfig>,
+    /// Link index → port.
+    pub links: BTreeMap<u32, u16>,
+    /// Redirect targets.
+    pub targets: BTreeMap<u16, u32>,
+    /// (network, place) → port.
+    pub members: BTreeMap<(u16, u16), u16>,
+    /// Places in use by network.
+    pub networks: BTreeMap<u16, u32>,
+    /// Attached tc programs: port → link index.
+    pub tc: BTreeMap<u16, u32>,
+    /// Attached XDP programs: port → (link index, native).
+    pub xdp: BTreeMap<u16, (u32, bool)>,
+    /// The FDB.
+    pub fdb: BTreeMap<u64, (u16, u16)>,
+}
+
+/// The data path that fails.
+#[derive(Debug, Default)]
+pub struct Faulty {
+    /// What it holds.
+    pub held: Held,
+    /// Calls so far that change something.
+    pub calls: usize,
+    /// The call to fail, counted from 0.
+    pub fail_at: Option<usize>,
+    entries: HashMap<u64, FdbEntry>,
+    now_ns: u64,
+}
+
+impl Faulty {
+    /// One that fails on call `n`, counted from 0.
+    #[must_use]
+    pub fn failing_at(n: usize) -> Self {
+        Self { fail_at: Some(n), ..Self::default() }
+    }
+
+    fn call(&mut self) -> Result<&mut Held, DatapathError> {
+        let call = self.calls;
+        self.calls += 1;
+        if self.fail_at == Some(call) { Err(DatapathError::OnPurpose(call)) } else { Ok(&mut self.held) }
+    }
+}
+
+/// Puts a value at a key, or removes it.
+fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
+    match value {
+        Some(value) => drop(map.insert(key, value)),
+        None => drop(map.remove(&key)),
+    }
+}
+
+impl Datapath for Faulty {
+    fn set_port(&mut self, port: PortId, config: &PortConfig) -> Result<(), DatapathError> {
+        let config = (config.ifindex != 0).then_some(*config);
+        put(&mut self.call()?.ports, port.0, config);
+        Ok(())
+    }
+
+    fn set_link(&mut self, ifindex: u32, port: Option<PortId>) -> Result<(), DatapathError> {
+        put(&mut self.call()?.links, ifindex, port.map(|p| p.0));
+        Ok(())
+    }
+
+    fn set_target(&mut self, port: PortId, ifindex: Option<u32>) -> Result<(), DatapathError> {
+        put(&mut self.call()?.targets, port.0, ifindex);
+        Ok(())
+    }
+
+    fn set_member(&mut self, network: u16, place: u16, port: Option<PortId>) -> Result<(), DatapathError> {
+        put(&mut self.call()?.members, (network, place), port.map(|p| p.0));
+        Ok(())
+    }
+
+    fn set_network(&mut self, network: u16, config: &NetworkConfig) -> Result<(), DatapathError> {
+        let places = (config.places != 0).then_some(config.places);
+        put(&mut self.call()?.networks, network, places);
+        Ok(())
+    }
+
+    fn attach_tc(&mut self, port: PortId, target: &Target) -> Result<TcMode, DatapathError> {
+        self.call()?.tc.insert(port.0, target.ifindex);
+        Ok(TcMode::Tcx)
+    }
+
+    fn detach_tc(&mut self, port: PortId, _target: &Target, _mode: TcMode) -> Result<(), DatapathError> {
+        self.call()?.tc.remove(&port.0);
+        Ok(())
+    }
+
+    fn attach_xdp(&mut self, port: PortId, target: &Target, mode: XdpMode) -> Result<(), DatapathError> {
+        self.call()?.xdp.insert(port.0, (target.ifindex, mode == XdpMode::Native));
+        Ok(())
+    }
+
+    fn detach_xdp(&mut self, port: PortId) -> Result<(), DatapathError> {
+        self.call()?.xdp.remove(&port.0);
+        Ok(())
+    }
+
+    fn fdb_set(&mut self, key: FdbKey, entry: &FdbEntry) -> Result<(), DatapathError> {
+        self.call()?.fdb.insert(key.0, (entry.port, entry.flags));
+        self.entries.insert(key.0, *entry);
+        Ok(())
+    }
+
+    fn fdb_remove(&mut self, key: FdbKey) -> Result<Option<FdbEntry>, DatapathError> {
+        self.call()?.fdb.remove(&key.0);
+        Ok(self.entries.remove(&key.0))
+    }
+
+    fn fdb_get(&self, key: FdbKey) -> Result<Option<FdbEntry>, DatapathError> {
+        Ok(self.entries.get(&key.0).copied())
+    }
+
+    fn fdb_page(&self, _cursor: Option<u32>) -> Result<FdbPage, DatapathError> {
+        Ok(FdbPage { entries: self.entries.iter().map(|(k, e)| (FdbKey(*k), *e)).collect(), next: None })
+    }
+
+    fn dynamic_entries(&self, port: PortId) -> Result<u64, DatapathError> {
+        let of_port = |e: &&FdbEntry| !e.is_permanent() && (port == PortId::NOBODY || e.port == port.0);
+        Ok(self.entries.values().filter(of_port).count() as u64)
+    }
+
+    fn mend_dynamic(&mut self, _port: PortId, _change: i64) -> Result<(), DatapathError> {
+        self.call().map(drop)
+    }
+
+    fn set_neighbour(
+        &mut self,
+        _key: &NeighbourKey,
+        _neighbour: Option<Neighbour>,
+    ) -> Result<(), DatapathError> {
+        self.call().map(drop)
+    }
+
+    fn counters(&self, _port: PortId) -> Result<PortCounters, DatapathError> {
+        Ok(PortCounters::ZERO)
+    }
+
+    fn clear_counters(&mut self, _port: PortId) -> Result<(), DatapathError> {
+        self.call().map(drop)
+    }
+
+    fn lost(&self) -> Result<u64, DatapathError> {
+        Ok(0)
+    }
+
+    fn beat(&mut self) -> Result<(), DatapathError> {
+        self.now_ns += 1_000_000_000;
+        Ok(())
+    }
+
+    fn flood(&mut self, _ingress: PortId, _frame: &[u8]) -> Result<(), DatapathError> {
+        self.call().map(drop)
+    }
+
+    fn map_use(&self) -> Result<Vec<MapUse>, DatapathError> {
+        Ok(Vec::new())
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.now_ns
+    }
+}

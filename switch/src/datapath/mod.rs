@@ -1,0 +1,290 @@
+//! The data path as the controller sees it: a few verbs over ports, members, entries and counters.
+//!
+//! [`Datapath`] has two implementations: [`Bpf`], which loads and pins the real programs and maps, and
+//! [`Faulty`](faulty::Faulty), which keeps everything in memory and fails on a chosen call, to prove that every failure
+//! rolls back.
+
+mod bpf;
+pub mod events;
+pub mod faulty;
+mod links;
+mod maps;
+mod object;
+mod sys;
+
+use std::path::PathBuf;
+
+use vswitch_common::fdb::{FdbEntry, FdbKey};
+use vswitch_common::neighbour::{Neighbour, NeighbourKey};
+use vswitch_common::port::{NetworkConfig, PortConfig, PortId};
+use vswitch_common::stats::PortCounters;
+
+pub use bpf::{Bpf, Settings};
+pub use object::{Adopted, OBJECT};
+
+/// How an XDP program is attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum XdpMode {
+    /// In the driver.
+    Native,
+    /// On socket buffers.
+    Generic,
+}
+
+/// How a tc program is attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TcMode {
+    /// By a pinned tcx link (Linux 6.6).
+    Tcx,
+    /// By a filter of a clsact qdisc.
+    Clsact,
+}
+
+/// A Linux link that programs are attached to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Name, for messages and for the netlink calls that want one.
+    pub name: String,
+    /// Index in the controller's network namespace.
+    pub ifindex: u32,
+}
+
+/// The kernel's memory for one map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MapUse {
+    /// Map name.
+    pub name: String,
+    /// Most entries.
+    pub entries: u64,
+    /// Bytes of kernel memory, as the kernel accounts for it.
+    pub memory_bytes: u64,
+}
+
+/// What the controller asks of the data path. All calls are synchronous and short: a system call or a few.
+pub trait Datapath: Send {
+    /// Writes a port's slot.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn set_port(&mut self, port: PortId, config: &PortConfig) -> Result<(), DatapathError>;
+
+    /// Makes frames of a link those of a port, or of nobody.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn set_link(&mut self, ifindex: u32, port: Option<PortId>) -> Result<(), DatapathError>;
+
+    /// Lets XDP redirect to a port's link, or no more.
+    ///
+    /// # Errors
+    /// When the link has gone.
+    fn set_target(&mut self, port: PortId, ifindex: Option<u32>) -> Result<(), DatapathError>;
+
+    /// Puts a port at a place of a network's flood list, or empties the place.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn set_member(&mut self, network: u16, place: u16, port: Option<PortId>) -> Result<(), DatapathError>;
+
+    /// Writes a network.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn set_network(&mut self, network: u16, config: &NetworkConfig) -> Result<(), DatapathError>;
+
+    /// Attaches the tc program, in the way that the kernel has.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn attach_tc(&mut self, port: PortId, target: &Target) -> Result<TcMode, DatapathError>;
+
+    /// Detaches the tc program; a link or program that has gone is fine.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn detach_tc(&mut self, port: PortId, target: &Target, mode: TcMode) -> Result<(), DatapathError>;
+
+    /// Attaches the XDP program in just this mode.
+    ///
+    /// # Errors
+    /// When the kernel refuses: no native XDP in the driver, another program in place, an MTU or queues that do not fit.
+    fn attach_xdp(&mut self, port: PortId, target: &Target, mode: XdpMode) -> Result<(), DatapathError>;
+
+    /// Detaches the XDP program; a link or program that has gone is fine.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn detach_xdp(&mut self, port: PortId) -> Result<(), DatapathError>;
+
+    /// Adds or replaces a permanent FDB entry.
+    ///
+    /// # Errors
+    /// When the table is full.
+    fn fdb_set(&mut self, key: FdbKey, entry: &FdbEntry) -> Result<(), DatapathError>;
+
+    /// Removes an entry and says what it was.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn fdb_remove(&mut self, key: FdbKey) -> Result<Option<FdbEntry>, DatapathError>;
+
+    /// One entry.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn fdb_get(&self, key: FdbKey) -> Result<Option<FdbEntry>, DatapathError>;
+
+    /// A page of entries: from the start, or from where the page before it ended.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn fdb_page(&self, cursor: Option<u32>) -> Result<FdbPage, DatapathError>;
+
+    /// Dynamic entries as the data path counts them, of one port or with [`PortId::NOBODY`] of all.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn dynamic_entries(&self, port: PortId) -> Result<u64, DatapathError>;
+
+    /// Mends the count of a port's dynamic entries by `change`.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn mend_dynamic(&mut self, port: PortId, change: i64) -> Result<(), DatapathError>;
+
+    /// Says who has an address, or that nobody has.
+    ///
+    /// # Errors
+    /// When the table is full.
+    fn set_neighbour(
+        &mut self,
+        key: &NeighbourKey,
+        neighbour: Option<Neighbour>,
+    ) -> Result<(), DatapathError>;
+
+    /// A port's counters, over all CPUs.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn counters(&self, port: PortId) -> Result<PortCounters, DatapathError>;
+
+    /// Sets a port's counters to zero.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn clear_counters(&mut self, port: PortId) -> Result<(), DatapathError>;
+
+    /// Records that found their ring full since the data path was made.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn lost(&self) -> Result<u64, DatapathError>;
+
+    /// Says that the controller lives.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn beat(&mut self) -> Result<(), DatapathError>;
+
+    /// Floods a punted frame to the network of the port it came in by, that port excluded.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn flood(&mut self, ingress: PortId, frame: &[u8]) -> Result<(), DatapathError>;
+
+    /// Limits and memory of each map.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn map_use(&self) -> Result<Vec<MapUse>, DatapathError>;
+
+    /// Monotonic time as the data path's clock gives it, in nanoseconds.
+    fn now_ns(&self) -> u64;
+}
+
+/// A page of the FDB.
+#[derive(Debug, Clone, Default)]
+pub struct FdbPage {
+    /// Entries, in no particular order.
+    pub entries: Vec<(FdbKey, FdbEntry)>,
+    /// Where the next page begins; none if this was the last.
+    pub next: Option<u32>,
+}
+
+/// What can go wrong between the controller and the kernel's data path.
+#[derive(Debug, thiserror::Error)]
+pub enum DatapathError {
+    /// The object does not load; the message has the verifier's last words.
+    #[error("the eBPF object does not load: {0}")]
+    Load(#[source] aya::EbpfError),
+    /// The object lacks a map or program, so it is not of this build.
+    #[error("the eBPF object has no {0}: rebuild with `cargo xtask build`")]
+    Missing(&'static str),
+    /// A map call failed.
+    #[error("map {map}: {source}")]
+    Map {
+        /// Map name.
+        map: &'static str,
+        /// Why.
+        source: aya::maps::MapError,
+    },
+    /// A program does not load, or an attachment failed.
+    #[error("{program} on {link}: {source}")]
+    Program {
+        /// Program name.
+        program: &'static str,
+        /// Link name.
+        link: String,
+        /// Why.
+        source: aya::programs::ProgramError,
+    },
+    /// The kernel gave no link that can be pinned, so the attachment would die with the controller.
+    #[error("{program} on {link}: the kernel has no BPF link for this hook")]
+    NotPinnable {
+        /// Program name.
+        program: &'static str,
+        /// Link name.
+        link: String,
+    },
+    /// A pin cannot be made, opened or removed.
+    #[error("pin {path}: {source}")]
+    Pin {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The pins are of another ABI version.
+    #[error(
+        "the pins under {path} are of ABI version {found}, this vswitch has {wanted}: run the other version's \
+         `vswitch teardown`, or give another --bpffs"
+    )]
+    ForeignAbi {
+        /// The pin folder.
+        path: PathBuf,
+        /// Version found.
+        found: u32,
+        /// Version of this build.
+        wanted: u32,
+    },
+    /// The fake data path was told to fail here.
+    #[error("call {0} fails on purpose")]
+    OnPurpose(usize),
+}
+
+impl DatapathError {
+    /// The kernel's error number, where there is one.
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        let mut error: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(e) = error {
+            if let Some(io) = e.downcast_ref::<std::io::Error>() {
+                return io.raw_os_error();
+            }
+            error = e.source();
+        }
+        None
+    }
+}

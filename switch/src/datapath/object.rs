@@ -1,0 +1,124 @@
+//! The eBPF object: embedded in the binary, loaded over the pins of an earlier run where there are any.
+//!
+//! Maps are what lasts: they are pinned by name and opened again. Programs are always loaded anew and put in place of
+//! the old ones link by link (`bpf_link_update`), so that a new binary is in force without a frame lost.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use aya::maps::{Array, MapData};
+use aya::{Ebpf, EbpfLoader};
+use vswitch_common::abi::{self, SwitchConfig};
+use vswitch_common::limits;
+
+use super::DatapathError;
+
+/// The object that `build.rs` made.
+pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/vswitch.bpf.o"));
+
+/// Every map, in the order in which `status` lists them.
+pub(super) const MAPS: [&str; 16] = [
+    abi::map::CONFIG,
+    abi::map::HEARTBEAT,
+    abi::map::LINKS,
+    abi::map::PORTS,
+    abi::map::NETWORKS,
+    abi::map::MEMBERS,
+    abi::map::FDB,
+    abi::map::LEARNED,
+    abi::map::DELETED,
+    abi::map::NEIGHBOURS,
+    abi::map::COUNTERS,
+    abi::map::PUNT_BUCKETS,
+    abi::map::TARGETS,
+    abi::map::EVENTS,
+    abi::map::PUNTS,
+    abi::map::LOST,
+];
+
+/// Whether the data path was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adopted {
+    /// Pins of an earlier run were taken over.
+    Yes,
+    /// Everything was made new.
+    No,
+}
+
+/// The folders of pins.
+#[derive(Debug, Clone)]
+pub(super) struct Pins {
+    root: PathBuf,
+}
+
+impl Pins {
+    /// Makes the folders under `root`, which is on a bpffs.
+    pub(super) fn create(root: &Path) -> Result<Self, DatapathError> {
+        let pins = Self { root: root.to_owned() };
+        for folder in [pins.root.clone(), pins.maps(), pins.links()] {
+            fs::create_dir_all(&folder).map_err(|source| DatapathError::Pin { path: folder, source })?;
+        }
+        Ok(pins)
+    }
+
+    fn maps(&self) -> PathBuf {
+        self.root.join("maps")
+    }
+
+    /// Where a map is pinned.
+    pub(super) fn map(&self, name: &str) -> PathBuf {
+        self.maps().join(name)
+    }
+
+    fn links(&self) -> PathBuf {
+        self.root.join("links")
+    }
+
+    /// Where a port's attachment is pinned; `hook` is `xdp` or `tc`.
+    pub(super) fn link(&self, port: vswitch_common::port::PortId, hook: &str) -> PathBuf {
+        self.links().join(format!("{}-{hook}", port.0))
+    }
+
+    /// Removes every pin and the folders; programs and maps die with their last user.
+    pub(super) fn remove(&self) -> Result<(), DatapathError> {
+        match fs::remove_dir_all(&self.root) {
+            Ok(()) => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(DatapathError::Pin { path: self.root.clone(), source }),
+        }
+    }
+}
+
+/// Loads the object's maps over the pins.
+pub(super) fn load(pins: &Pins, fdb_dynamic: u32) -> Result<(Ebpf, Adopted), DatapathError> {
+    let adopted = check_abi(pins)?;
+    let paths = MAPS.map(|name| pins.map(name));
+    let mut loader = EbpfLoader::new();
+    loader.map_max_entries(abi::map::FDB, fdb_dynamic.saturating_add(limits::FDB_STATIC_RESERVE));
+    for (name, path) in MAPS.iter().zip(&paths) {
+        loader.map_pin_path(name, path.as_path());
+    }
+    let ebpf = loader.load(OBJECT).map_err(DatapathError::Load)?;
+    Ok((ebpf, adopted))
+}
+
+/// Whether there are pins, and of our version.
+fn check_abi(pins: &Pins) -> Result<Adopted, DatapathError> {
+    let path = pins.map(abi::map::CONFIG);
+    if !path.exists() {
+        return Ok(Adopted::No);
+    }
+    let found = pinned_abi(&path).map_err(|source| DatapathError::Map { map: abi::map::CONFIG, source })?;
+    // 0: a run that was killed between making the map and writing it.
+    if found != abi::ABI_VERSION && found != 0 {
+        return Err(DatapathError::ForeignAbi { path: pins.root.clone(), found, wanted: abi::ABI_VERSION });
+    }
+    Ok(if found == 0 { Adopted::No } else { Adopted::Yes })
+}
+
+fn pinned_abi(path: &Path) -> Result<u32, aya::maps::MapError> {
+    let map = aya::maps::Map::from_map_data(MapData::from_pin(path)?)?;
+    let config: Array<_, SwitchConfig> = map.try_into()?;
+    Ok(config.get(&0, 0)?.abi)
+}
