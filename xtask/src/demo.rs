@@ -32,7 +32,7 @@ pub(crate) fn run(binary: &Path, once: bool) -> Result<()> {
         HOSTS[0].namespace().display()
     );
     println!("Ctrl-C takes it all down.");
-    while !interrupts.wait()? {
+    while !interrupts.wait() {
         stage.controller_lives()?;
     }
     println!("\nTaking the demo down.");
@@ -41,7 +41,7 @@ pub(crate) fn run(binary: &Path, once: bool) -> Result<()> {
 
 fn play(stage: &mut Stage, interrupts: &Interrupts) -> Result<()> {
     let go_on = || {
-        if interrupts.came()? {
+        if interrupts.came() {
             bail!("interrupted")
         } else {
             Ok(())

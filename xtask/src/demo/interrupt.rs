@@ -1,37 +1,34 @@
 //! Ctrl-C and SIGTERM as something to ask for, so that the demo always ends by its own way and cleans up.
 //!
-//! The signals are blocked and read from a descriptor. Programs that the demo starts get them as usual (the standard
-//! library clears the mask for a child), so a ping that runs ends at once and the demo sees it fail.
+//! The signals are handled, not blocked: a blocked one would stay blocked in every program that the demo starts. A
+//! ping that runs at Ctrl-C ends at once and the demo sees it fail.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-pub(super) struct Interrupts(SignalFd);
+pub(super) struct Interrupts(Arc<AtomicBool>);
 
 impl Interrupts {
     pub(super) fn catch() -> Result<Self> {
-        let mut signals = SigSet::empty();
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-            signals.add(signal);
+        let came = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::flag::register(signal, Arc::clone(&came)).context("cannot watch for signals")?;
         }
-        signals.thread_block().context("cannot block signals")?;
-        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-        Ok(Self(
-            SignalFd::with_flags(&signals, flags).context("cannot watch for signals")?,
-        ))
+        Ok(Self(came))
     }
 
-    /// Whether one came since the last call.
-    pub(super) fn came(&self) -> Result<bool> {
-        Ok(self.0.read_signal().context("cannot read signals")?.is_some())
+    /// Whether one came.
+    pub(super) fn came(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 
     /// Waits a moment and says whether one came.
-    pub(super) fn wait(&self) -> Result<bool> {
+    pub(super) fn wait(&self) -> bool {
         thread::sleep(Duration::from_millis(100));
         self.came()
     }

@@ -116,7 +116,9 @@ impl Stage {
 
     /// Starts the controller and waits until it serves requests.
     pub(super) fn start_controller(&mut self, interrupts: &Interrupts) -> Result<()> {
-        let mut command = inside("switch", &self.binary.to_string_lossy());
+        let mut command = inside("switch", "setpriv");
+        // It must not outlive us, however we end.
+        command.args(["--pdeathsig", "TERM"]).arg(&self.binary);
         command.arg("run").arg("--socket").arg(self.file("vswitch.sock"));
         command
             .arg("--state-dir")
@@ -152,7 +154,7 @@ impl Stage {
                 Err(RecvTimeoutError::Disconnected) => thread::sleep(Duration::from_millis(100)),
             }
             self.controller_lives()?;
-            if interrupts.came()? {
+            if interrupts.came() {
                 bail!("interrupted");
             }
         }
