@@ -2,3 +2,5 @@
 
 pub mod api;
 pub mod datapath;
+pub mod netlink;
+pub mod sys;
