@@ -1,0 +1,190 @@
+//! The server: connections in, requests to the loop, with a bound on everything that a peer decides.
+//!
+//! hyper is driven directly instead of by `axum::serve`, for three things that needs: the peer's credentials at accept,
+//! a limit on the time a request's head may take, and a limit on connections.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::Request as HttpRequest;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::UnixStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
+
+use super::error::{ApiError, ErrorCode};
+use super::handle::Handle;
+use super::peer::Peer;
+use super::routes;
+use super::socket::{ControlSocket, SOCKET_GROUP};
+
+/// Bytes that hyper buffers of one connection's head or of what it has not read yet.
+const CONNECTION_BUFFER: usize = 64 * 1024;
+
+/// Pause after accept(2) failed, for instance for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What one peer, and all of them together, may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Connections at once; more wait in the socket's queue.
+    pub connections: usize,
+    /// Readers of events at once, so that they cannot take all the connections.
+    pub event_streams: usize,
+    /// For a request's head, and for the next request on a connection kept open.
+    pub head: Duration,
+    /// For a request's body.
+    pub body: Duration,
+    /// From the head to the answer. The kernel's slowest step, detaching from a busy link, takes well under a second.
+    pub request: Duration,
+    /// For requests under way when the controller stops.
+    pub leave: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            connections: 128,
+            event_streams: 32,
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(10),
+            request: Duration::from_secs(60),
+            leave: Duration::from_secs(2),
+        }
+    }
+}
+
+/// What every handler can reach.
+#[derive(Debug, Clone)]
+pub(super) struct Context {
+    pub(super) handle: Handle,
+    pub(super) bounds: Bounds,
+    pub(super) event_places: Arc<Semaphore>,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// Who asks, decided once per connection.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    pub(super) peer: Peer,
+    pub(super) socket_gid: u32,
+}
+
+impl Caller {
+    /// Refuses `what` unless the caller may write.
+    pub(super) fn check_write(&self, what: &str) -> Result<(), ApiError> {
+        if self.peer.may_write(self.socket_gid) {
+            return Ok(());
+        }
+        let uid = self.peer.uid;
+        let message = format!(
+            "{what}: user {uid} may not change the switch: use root or a member of the group {SOCKET_GROUP}"
+        );
+        Err(ApiError::new(ErrorCode::PermissionDenied, message))
+    }
+}
+
+/// Serves until `stop` turns true or its sender is gone; then lets requests under way end. The socket's file goes last.
+pub async fn serve(socket: ControlSocket, handle: Handle, bounds: Bounds, mut stop: watch::Receiver<bool>) {
+    let context = Context {
+        handle,
+        bounds,
+        event_places: Arc::new(Semaphore::new(bounds.event_streams)),
+        stop: stop.clone(),
+    };
+    let router = routes::router(&context);
+    let places = Arc::new(Semaphore::new(bounds.connections));
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, place) = tokio::select! {
+            next = accept(&socket, &places, bounds.connections) => next,
+            () = stopped(&mut stop) => break,
+        };
+        while connections.try_join_next().is_some() {}
+        match Peer::of(&stream) {
+            Ok(peer) => {
+                let caller = Caller {
+                    peer,
+                    socket_gid: socket.gid(),
+                };
+                connections.spawn(connection(stream, caller, router.clone(), context.clone(), place));
+            }
+            Err(error) => warn!(%error, "connection without credentials refused"),
+        }
+    }
+    let all_left = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(bounds.leave, all_left).await.is_err() {
+        warn!("connections cut off at the stop");
+    }
+}
+
+/// Waits until the server is to stop: `stop` turned true, or nobody is left to say so.
+pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _sender_gone = stop.wait_for(|stop| *stop).await;
+}
+
+async fn accept(
+    socket: &ControlSocket,
+    places: &Arc<Semaphore>,
+    most: usize,
+) -> (UnixStream, OwnedSemaphorePermit) {
+    loop {
+        let place = match places.clone().try_acquire_owned() {
+            Ok(place) => place,
+            Err(_) => {
+                warn!(
+                    limit = most,
+                    "every connection to the control socket is taken: new ones wait"
+                );
+                places
+                    .clone()
+                    .acquire_owned()
+                    .await
+                    .expect("the semaphore is never closed")
+            }
+        };
+        match socket.accept().await {
+            Ok(stream) => return (stream, place),
+            Err(error) => {
+                warn!(%error, "control socket: cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(
+    stream: UnixStream,
+    caller: Caller,
+    router: Router,
+    mut context: Context,
+    _place: OwnedSemaphorePermit,
+) {
+    let inner = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: HttpRequest<Incoming>| {
+        request.extensions_mut().insert(caller.clone());
+        inner.call(request)
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(context.bounds.head)
+        .max_buf_size(CONNECTION_BUFFER)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(serving);
+    let ended = tokio::select! {
+        ended = serving.as_mut() => ended,
+        () = stopped(&mut context.stop) => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%error, "connection ended early");
+    }
+}

@@ -1,0 +1,92 @@
+//! What happens in the switch, as `monitor` tells it.
+
+use serde::{Deserialize, Serialize};
+use vswitch_common::mac::MacAddr;
+
+use super::port::Hook;
+
+/// One line of `vswitch monitor`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Event {
+    /// Milliseconds since the Unix epoch.
+    pub time_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: EventKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// A station was learned.
+    Learned {
+        /// Its MAC.
+        mac: MacAddr,
+        /// Its network.
+        network: String,
+        /// Its port.
+        port: String,
+    },
+    /// A station moved between ports.
+    Moved {
+        /// Its MAC.
+        mac: MacAddr,
+        /// Its network.
+        network: String,
+        /// The port it came from.
+        from: String,
+        /// The port it is at now.
+        port: String,
+    },
+    /// A silent station was forgotten.
+    Aged {
+        /// Its MAC.
+        mac: MacAddr,
+        /// Its network.
+        network: String,
+        /// The port it was at.
+        port: String,
+    },
+    /// A port was added.
+    PortAdded {
+        /// Link name.
+        port: String,
+    },
+    /// A port was removed.
+    PortRemoved {
+        /// Link name.
+        port: String,
+    },
+    /// A port's link came up.
+    PortUp {
+        /// Link name.
+        port: String,
+    },
+    /// A port's link went down or away.
+    PortDown {
+        /// Link name.
+        port: String,
+    },
+    /// A port's hook changed.
+    HookChanged {
+        /// Link name.
+        port: String,
+        /// The hook now.
+        hook: Hook,
+        /// Why.
+        reason: String,
+    },
+    /// A limit was reached.
+    LimitReached {
+        /// The limit's name, as in `status`.
+        limit: String,
+        /// The port at which, where there is one.
+        port: Option<String>,
+    },
+    /// Events were lost because the reader or the controller was behind.
+    Lost {
+        /// How many.
+        count: u64,
+    },
+}

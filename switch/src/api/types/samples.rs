@@ -1,0 +1,271 @@
+//! One of each request and reply, for tests of the layers that carry or print them.
+
+use super::*;
+
+/// A port with something in every field.
+pub(crate) fn port(name: &str) -> Port {
+    Port {
+        name: name.to_string(),
+        ifindex: 7,
+        network: DEFAULT_NETWORK.to_string(),
+        state: PortState::Forwarding,
+        hook: Hook::Tc,
+        hook_mode: HookMode::Tcx,
+        hook_reason: "a kernel TCP/IP stack is behind it".to_string(),
+        hook_choice: HookChoice::Auto,
+        vlan: PortVlan {
+            mode: VlanMode::Trunk,
+            pvid: "5".parse().ok(),
+            allowed: "10,20".to_string(),
+        },
+        isolated: false,
+        hairpin: false,
+        learning: true,
+        flood: true,
+        mac_limit: None,
+        mtu: 1500,
+        endpoint: Some(Endpoint {
+            name: Some("web".to_string()),
+            mac: "02:42:ac:11:00:02".parse().ok(),
+            addresses: vec!["172.17.0.2".parse().expect("an address")],
+        }),
+        counters: counters(),
+    }
+}
+
+/// Counters with two drop reasons.
+pub(crate) fn counters() -> Counters {
+    Counters {
+        rx_packets: 1200,
+        rx_bytes: 150_000,
+        tx_packets: 900,
+        tx_bytes: 80_000,
+        rx_by_hook: [("tc".to_string(), 1200)].into(),
+        drops: [("mtu".to_string(), 3), ("storm".to_string(), 4)].into(),
+    }
+}
+
+/// A network with one port.
+pub(crate) fn network(name: &str) -> Network {
+    Network {
+        name: name.to_string(),
+        id: "1".to_string(),
+        driver: "vswitch".to_string(),
+        scope: "local".to_string(),
+        internal: false,
+        labels: [("tier".to_string(), "front".to_string())].into(),
+        ports: vec!["veth0".to_string()],
+        ageing: 300,
+        mtu: None,
+        vlan_aware: false,
+        fdb_entries: 2,
+    }
+}
+
+/// A dynamic entry.
+pub(crate) fn entry() -> FdbEntry {
+    FdbEntry {
+        mac: "02:42:ac:11:00:02".parse().expect("a MAC"),
+        port: "veth0".to_string(),
+        network: DEFAULT_NETWORK.to_string(),
+        vlan: None,
+        kind: FdbKind::Dynamic,
+        age_seconds: 1.5,
+    }
+}
+
+/// A controller's status.
+pub(crate) fn status() -> Status {
+    Status {
+        version: "0.1.0".to_string(),
+        abi: 1,
+        uptime_seconds: 93_784,
+        adopted: true,
+        kernel: Kernel {
+            release: "6.18.0".to_string(),
+            features: [("tcx".to_string(), true)].into(),
+        },
+        networks: 1,
+        ports: 1,
+        fdb: FdbStatus {
+            entries: 2,
+            limit: 65_536,
+        },
+        hooks: [("veth0".to_string(), HookMode::Tcx)].into(),
+        limits: vec![Limit {
+            name: "fdb".to_string(),
+            entries: 65_536,
+            memory_bytes: 6_553_600,
+        }],
+        events_lost: 0,
+        paths: Paths::default(),
+    }
+}
+
+/// What a controller without surprises answers.
+pub(crate) fn reply_to(request: &Request) -> Reply {
+    match request {
+        Request::Status => Reply::Status(Box::new(status())),
+        Request::PortAdd(_) | Request::PortSet(_) | Request::PortShow(_) => Reply::Ports(vec![port("veth0")]),
+        Request::FdbShow(_) => Reply::Fdb(vec![entry()]),
+        Request::NetworkCreate(_)
+        | Request::NetworkSet(_)
+        | Request::NetworkList
+        | Request::NetworkInspect { .. } => Reply::Networks(vec![network("default")]),
+        Request::Stats { .. } => Reply::Stats(vec![PortStats {
+            name: "veth0".to_string(),
+            counters: counters(),
+        }]),
+        Request::Teardown
+        | Request::PortDel { .. }
+        | Request::FdbAdd(_)
+        | Request::FdbDel(_)
+        | Request::FdbFlush(_)
+        | Request::NetworkRemove { .. } => Reply::Done(Done { changed: 1 }),
+    }
+}
+
+/// Every request, with names that need escaping and with fields both said and left out.
+pub(crate) fn requests() -> Vec<Request> {
+    let link = || "veth 0/%?#&ü".to_string();
+    let network = || Some("blue net".to_string());
+    let mac = "02:42:ac:11:00:02".parse().expect("a MAC");
+    let vlan = "7".parse().ok();
+    let spec = PortSpec {
+        link: link(),
+        network: network(),
+        hook: Some(HookChoice::Xdp),
+        vlan: Some(PortVlan {
+            mode: VlanMode::Access,
+            pvid: vlan,
+            allowed: String::new(),
+        }),
+        isolated: Some(true),
+        hairpin: Some(false),
+        learning: Some(false),
+        flood: None,
+        mac_limit: Some(4),
+        name: Some("web".to_string()),
+        ips: Some(vec!["fd00::2".parse().expect("an address")]),
+        mac: Some(mac),
+        trusted: Some(true),
+        storm: [(StormKind::Broadcast, 1000)].into(),
+    };
+    let change = NetworkChange {
+        name: link(),
+        ageing: Some(0),
+        mtu: None,
+    };
+    let create = NetworkSpec {
+        name: "blue".to_string(),
+        vlan_aware: true,
+        ..NetworkSpec::default()
+    };
+    vec![
+        Request::Status,
+        Request::Teardown,
+        Request::PortAdd(spec.clone()),
+        Request::PortSet(spec),
+        Request::PortDel { link: link() },
+        Request::PortShow(PortFilter::default()),
+        Request::PortShow(PortFilter {
+            link: None,
+            network: network(),
+        }),
+        Request::PortShow(PortFilter {
+            link: Some(link()),
+            network: network(),
+        }),
+        Request::FdbShow(FdbFilter::default()),
+        Request::FdbShow(FdbFilter {
+            network: network(),
+            port: Some(link()),
+            mac: Some(mac),
+            vlan,
+        }),
+        Request::FdbAdd(FdbSpec {
+            mac,
+            port: link(),
+            vlan,
+            sticky: true,
+        }),
+        Request::FdbDel(FdbKeySpec {
+            mac,
+            network: network(),
+            vlan,
+        }),
+        Request::FdbDel(FdbKeySpec {
+            mac,
+            network: None,
+            vlan: None,
+        }),
+        Request::FdbFlush(FdbFlush {
+            network: network(),
+            port: None,
+            vlan,
+            include_static: true,
+        }),
+        Request::NetworkCreate(create),
+        Request::NetworkSet(change),
+        Request::NetworkRemove {
+            name: link(),
+            force: true,
+        },
+        Request::NetworkList,
+        Request::NetworkInspect { name: link() },
+        Request::Stats { link: None },
+        Request::Stats { link: Some(link()) },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(value: &serde_json::Value) -> Vec<&str> {
+        value
+            .as_object()
+            .expect("an object")
+            .keys()
+            .map(String::as_str)
+            .collect()
+    }
+
+    #[test]
+    fn a_port_has_the_contracts_keys() {
+        let json = serde_json::to_value(port("veth0")).expect("JSON");
+        // From the command contract; `hook_choice` and `rx_by_hook` came later.
+        let contract = "name ifindex network state hook hook_mode hook_reason vlan isolated hairpin learning flood \
+                        mac_limit mtu endpoint counters hook_choice";
+        let mut contract: Vec<_> = contract.split_whitespace().collect();
+        contract.sort_unstable();
+        assert_eq!(keys(&json), contract);
+        assert_eq!(keys(&json["vlan"]), ["allowed", "mode", "pvid"]);
+        assert_eq!(keys(&json["endpoint"]), ["addresses", "mac", "name"]);
+        assert_eq!(
+            keys(&json["counters"]),
+            [
+                "drops",
+                "rx_by_hook",
+                "rx_bytes",
+                "rx_packets",
+                "tx_bytes",
+                "tx_packets"
+            ]
+        );
+        assert_eq!(
+            (&json["state"], &json["hook"], &json["hook_mode"]),
+            (&"forwarding".into(), &"tc".into(), &"tcx".into())
+        );
+        assert_eq!(json["mac_limit"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn an_entry_has_the_contracts_keys() {
+        let json = serde_json::to_value(entry()).expect("JSON");
+        assert_eq!(
+            keys(&json),
+            ["age_seconds", "kind", "mac", "network", "port", "vlan"]
+        );
+    }
+}
