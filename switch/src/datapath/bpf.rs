@@ -14,7 +14,7 @@ use vswitch_common::stats::PortCounters;
 
 use super::maps::{OfMap as _, Tables, optional, take_ring};
 use super::object::{self, Adopted, MAPS, Pins};
-use super::{Datapath, DatapathError, FdbPage, MapUse, Target, TcMode, XdpMode, links, maps};
+use super::{Datapath, DatapathError, FdbPage, Known, MapUse, Target, TcMode, XdpMode, links, maps};
 
 /// Offset of `cb[0]` in `struct __sk_buff` (`linux/bpf.h`), and how much of the struct a run is given.
 const CONTROL_OFFSET: usize = 48;
@@ -69,14 +69,6 @@ impl Bpf {
         Ok((bpf, rings, adopted))
     }
 
-    /// Removes every pin. Attachments must have been detached before.
-    ///
-    /// # Errors
-    /// When a pin cannot be removed.
-    pub fn remove(self) -> Result<(), DatapathError> {
-        self.pins.remove()
-    }
-
     /// The loaded programs, for the verifier's figures and for test runs.
     pub fn programs(&self) -> impl Iterator<Item = (&str, &Program)> {
         self.ebpf.programs()
@@ -111,6 +103,10 @@ where
 impl Datapath for Bpf {
     fn set_port(&mut self, port: PortId, config: &PortConfig) -> Result<(), DatapathError> {
         self.tables.ports.set(port.index(), config, 0).of(abi::map::PORTS)
+    }
+
+    fn port(&self, port: PortId) -> Result<PortConfig, DatapathError> {
+        self.tables.ports.get(&port.index(), 0).of(abi::map::PORTS)
     }
 
     fn set_link(&mut self, ifindex: u32, port: Option<PortId>) -> Result<(), DatapathError> {
@@ -254,6 +250,25 @@ impl Datapath for Bpf {
 
     fn map_use(&self) -> Result<Vec<MapUse>, DatapathError> {
         MAPS.iter().map(|name| maps::map_use(name, &self.pins.map(name))).collect()
+    }
+
+    fn prune(&mut self, known: &Known) -> Result<usize, DatapathError> {
+        let links: Vec<u32> = self.tables.links.keys().collect::<Result<_, _>>().of(abi::map::LINKS)?;
+        let members: Vec<MemberKey> = self.tables.members.keys().collect::<Result<_, _>>().of(abi::map::MEMBERS)?;
+        let mut pruned = self.pins.prune(&known.ports)?;
+        for ifindex in links.into_iter().filter(|ifindex| !known.links.contains(ifindex)) {
+            self.set_link(ifindex, None)?;
+            pruned += 1;
+        }
+        for key in members.into_iter().filter(|key| !known.members.contains(&(key.network, key.index))) {
+            self.set_member(key.network, key.index, None)?;
+            pruned += 1;
+        }
+        Ok(pruned)
+    }
+
+    fn remove(&mut self) -> Result<(), DatapathError> {
+        self.pins.remove()
     }
 
     fn now_ns(&self) -> u64 {

@@ -7,7 +7,7 @@ use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{NetworkConfig, PortConfig, PortId};
 use vswitch_common::stats::PortCounters;
 
-use super::{Datapath, DatapathError, FdbPage, MapUse, Target, TcMode, XdpMode};
+use super::{Datapath, DatapathError, FdbPage, Known, MapUse, Target, TcMode, XdpMode};
 
 /// Everything the data path holds; compare two of them to see what a failure left behind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,6 +70,10 @@ impl Datapath for Faulty {
         let config = (config.ifindex != 0).then_some(*config);
         put(&mut self.call()?.ports, port.0, config);
         Ok(())
+    }
+
+    fn port(&self, port: PortId) -> Result<PortConfig, DatapathError> {
+        Ok(self.held.ports.get(&port.0).copied().unwrap_or(PortConfig::FREE))
     }
 
     fn set_link(&mut self, ifindex: u32, port: Option<PortId>) -> Result<(), DatapathError> {
@@ -172,6 +176,15 @@ impl Datapath for Faulty {
 
     fn map_use(&self) -> Result<Vec<MapUse>, DatapathError> {
         Ok(Vec::new())
+    }
+
+    fn prune(&mut self, _known: &Known) -> Result<usize, DatapathError> {
+        self.call().map(|_| 0)
+    }
+
+    fn remove(&mut self) -> Result<(), DatapathError> {
+        *self.call()? = Held::default();
+        Ok(())
     }
 
     fn now_ns(&self) -> u64 {

@@ -12,6 +12,7 @@ mod maps;
 mod object;
 mod sys;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use vswitch_common::fdb::{FdbEntry, FdbKey};
@@ -69,6 +70,12 @@ pub trait Datapath: Send {
     /// # Errors
     /// When the kernel refuses.
     fn set_port(&mut self, port: PortId, config: &PortConfig) -> Result<(), DatapathError>;
+
+    /// A port's slot as it is; a free one keeps the epoch of its last owner.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn port(&self, port: PortId) -> Result<PortConfig, DatapathError>;
 
     /// Makes frames of a link those of a port, or of nobody.
     ///
@@ -200,8 +207,31 @@ pub trait Datapath: Send {
     /// When the kernel refuses.
     fn map_use(&self) -> Result<Vec<MapUse>, DatapathError>;
 
+    /// Removes what is not known of: links, members and attachments that an interrupted command left. How many.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn prune(&mut self, known: &Known) -> Result<usize, DatapathError>;
+
+    /// Removes every pin, and so programs and maps. Ports must have been taken apart before.
+    ///
+    /// # Errors
+    /// When a pin cannot be removed.
+    fn remove(&mut self) -> Result<(), DatapathError>;
+
     /// Monotonic time as the data path's clock gives it, in nanoseconds.
     fn now_ns(&self) -> u64;
+}
+
+/// What the durable state knows of.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// Port slots.
+    pub ports: BTreeSet<u16>,
+    /// Link indices.
+    pub links: BTreeSet<u32>,
+    /// (network, place) in flood lists.
+    pub members: BTreeSet<(u16, u16)>,
 }
 
 /// A page of the FDB.

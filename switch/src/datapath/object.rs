@@ -3,6 +3,7 @@
 //! Maps are what lasts: they are pinned by name and opened again. Programs are always loaded anew and put in place of
 //! the old ones link by link (`bpf_link_update`), so that a new binary is in force without a frame lost.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -78,6 +79,23 @@ impl Pins {
     /// Where a port's attachment is pinned; `hook` is `xdp` or `tc`.
     pub(super) fn link(&self, port: vswitch_common::port::PortId, hook: &str) -> PathBuf {
         self.links().join(format!("{}-{hook}", port.0))
+    }
+
+    /// Detaches what is pinned for ports that are not known. How many.
+    pub(super) fn prune(&self, ports: &BTreeSet<u16>) -> Result<usize, DatapathError> {
+        let folder = self.links();
+        let failed = |source| DatapathError::Pin { path: folder.clone(), source };
+        let mut pruned = 0;
+        for pin in fs::read_dir(&folder).map_err(failed)? {
+            let pin = pin.map_err(failed)?;
+            let name = pin.file_name();
+            let slot = name.to_str().and_then(|name| name.split_once('-')?.0.parse().ok());
+            if slot.is_none_or(|slot| !ports.contains(&slot)) {
+                super::links::detach(&pin.path())?;
+                pruned += 1;
+            }
+        }
+        Ok(pruned)
     }
 
     /// Removes every pin and the folders; programs and maps die with their last user.

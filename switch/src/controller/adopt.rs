@@ -1,0 +1,169 @@
+//! Start and end: taking over what an earlier run left, and removing everything.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use vswitch_common::port::{PortId, flag};
+
+use super::plan::Setup;
+use super::state::{PortState, State};
+use super::store::Store;
+use super::sweep::Sweep;
+use super::view::View;
+use super::{Controller, Live, datapath_failed, store_failed};
+use crate::api::error::ApiError;
+use crate::api::handle::Handle;
+use crate::api::types::{Done, Paths, Reply};
+use crate::datapath::{Adopted, Datapath, Known, Target};
+use crate::error::chain;
+use crate::neighbours::Neighbours;
+use crate::netlink::{LinkIndex, Netlink};
+
+/// What a controller is made of.
+pub struct Open {
+    /// The data path, new or adopted.
+    pub datapath: Box<dyn Datapath>,
+    /// Which of the two.
+    pub adopted: Adopted,
+    /// Links of our namespace.
+    pub netlink: Netlink,
+    /// Durable state.
+    pub store: Store,
+    /// What it holds.
+    pub state: State,
+    /// Where events go.
+    pub handle: Handle,
+    /// Names for readers.
+    pub view: Arc<View>,
+    /// Most dynamic FDB entries.
+    pub fdb_dynamic: u32,
+    /// For `status`.
+    pub paths: Paths,
+}
+
+impl Controller {
+    /// Makes a controller and brings every port of the durable state about. A port that cannot be is logged and stays down.
+    ///
+    /// # Errors
+    /// When the data path or the store cannot be used at all.
+    pub async fn open(open: Open) -> Result<Self, ApiError> {
+        let mut controller = Self {
+            datapath: open.datapath,
+            netlink: open.netlink,
+            store: open.store,
+            state: open.state,
+            live: std::collections::BTreeMap::new(),
+            view: open.view,
+            handle: open.handle,
+            neighbours: Neighbours::default(),
+            sweep: Sweep::default(),
+            started: Instant::now(),
+            is_adopted: open.adopted == Adopted::Yes,
+            fdb_dynamic: open.fdb_dynamic,
+            is_full_said: false,
+            paths: open.paths,
+            is_torn_down: false,
+        };
+        controller.adopt().await?;
+        controller.save()?;
+        Ok(controller)
+    }
+
+    async fn adopt(&mut self) -> Result<(), ApiError> {
+        for (name, network) in &self.state.networks {
+            self.view.domains.insert(network.domain, name.clone());
+        }
+        let known = self.known();
+        let pruned = self.datapath.prune(&known).map_err(|e| datapath_failed(&e))?;
+        if pruned != 0 {
+            tracing::info!(pruned, "removed what an interrupted command had left in the data path");
+        }
+        let ports: Vec<PortId> = self.state.ports.keys().map(|slot| PortId(*slot)).collect();
+        for port in ports {
+            if let Err(error) = self.adopt_port(port).await {
+                tracing::warn!(link = self.link_name(port), error = chain(&error), "the port stays down");
+            }
+        }
+        Ok(())
+    }
+
+    /// What the durable state knows of; the rest is nobody's.
+    fn known(&self) -> Known {
+        let mut known = Known::default();
+        for (slot, port) in &self.state.ports {
+            known.ports.insert(*slot);
+            known.links.insert(port.ifindex);
+            if let Some(network) = self.state.networks.get(&port.network) {
+                known.members.insert((network.id, port.place));
+            }
+        }
+        known
+    }
+
+    async fn adopt_port(&mut self, port: PortId) -> Result<(), ApiError> {
+        if let Some(setup) = self.observe(port).await? {
+            let Some(state) = self.state.ports.get(&port.0) else { return Ok(()) };
+            let target = Target { name: state.link.clone(), ifindex: state.ifindex };
+            // Our programs take the place of those of the run before.
+            self.datapath.attach_tc(port, &target).map_err(|e| datapath_failed(&e))?;
+            if let Some(mode) = setup.xdp {
+                self.datapath.attach_xdp(port, &target, mode).map_err(|e| datapath_failed(&e))?;
+            }
+            self.live.insert(port.0, Live { setup, ..Live::default() });
+        }
+        self.converge(port).await?;
+        self.install_entries(port)
+    }
+
+    /// What of the port the maps hold, if its link is still the same one.
+    async fn observe(&self, port: PortId) -> Result<Option<Setup>, ApiError> {
+        let Some(state) = self.state.ports.get(&port.0) else { return Ok(None) };
+        let config = self.datapath.port(port).map_err(|e| datapath_failed(&e))?;
+        let is_same = config.ifindex == state.ifindex && state.attached.tc.is_some();
+        if state.ifindex == 0 || !is_same || !self.has_link(state).await {
+            return Ok(None);
+        }
+        Ok(Some(Setup {
+            config: Some(config),
+            tc: state.attached.tc,
+            xdp: state.attached.xdp,
+            place: self.place_of(port),
+            is_target: config.has(flag::XDP_TARGET),
+        }))
+    }
+
+    async fn has_link(&self, state: &PortState) -> bool {
+        let link = self.netlink.by_index(LinkIndex(state.ifindex)).await;
+        link.is_ok_and(|link| state.is_link(&link))
+    }
+
+    /// Removes every port, pin and file; nothing else is touched.
+    pub(super) async fn tear_down(&mut self) -> Result<Reply, ApiError> {
+        let ports: Vec<PortId> = self.state.ports.keys().map(|slot| PortId(*slot)).collect();
+        let mut changed = 0;
+        for port in ports {
+            self.remove_port(port).await?;
+            changed += 1;
+        }
+        self.datapath.remove().map_err(|e| datapath_failed(&e))?;
+        if let Some(mounted) = self.state.mounted.take()
+            && let Err(error) = nix::mount::umount(&mounted)
+        {
+            tracing::warn!(path = %mounted.display(), %error, "cannot unmount the bpffs that vswitch mounted");
+        }
+        self.store.remove().map_err(|e| store_failed(&e))?;
+        self.is_torn_down = true;
+        Ok(Reply::Done(Done { changed }))
+    }
+
+    /// Tears down outside the loop, for when no controller runs.
+    ///
+    /// # Errors
+    /// What the kernel or the store refuses.
+    pub async fn tear_down_now(mut self) -> Result<Done, ApiError> {
+        match self.tear_down().await? {
+            Reply::Done(done) => Ok(done),
+            _ => Ok(Done::default()),
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Bringing one port about: from what the link and its peer are now to what the user wants of it.
+//!
+//! What must be undone one day is made durable before it is done: a survey first, saved, then the change.
+
+use vswitch_common::port::{PortConfig, PortId, flag};
+
+use super::hook::{Chosen, Surroundings, choose};
+use super::plan::{Place, Setup, execute, plan};
+use super::state::{Attached, NetworkState, PortOptions};
+use super::{Controller, datapath_failed, netlink_failed};
+use crate::api::error::ApiError;
+use crate::api::types::{EventKind, Hook, HookMode};
+use crate::datapath::{Target, TcMode, XdpMode};
+use crate::error::chain;
+use crate::netlink::peer::{PeerFacts, PeerPreparation};
+use crate::netlink::xdp_features::XdpFeatures;
+use crate::netlink::{Link, LinkIndex, LinkKind, hostend, peer, xdp_features};
+
+impl Controller {
+    /// Makes the port's link, peer and data path what its durable state says. The caller saves the state afterwards.
+    ///
+    /// # Errors
+    /// What the kernel refused; the data path is then as it was.
+    pub(super) async fn converge(&mut self, port: PortId) -> Result<(), ApiError> {
+        let Some(link) = self.find_link(port).await? else {
+            return self.lose_link(port);
+        };
+        let known = self.state.ports.get(&port.0).map_or(0, |state| state.ifindex);
+        if known != 0 && known != link.index.0 {
+            self.lose_link(port)?;
+        }
+        self.silence(port, &link).await?;
+        let peer = self.peer_facts(&link).await;
+        let features = self.xdp_features(&link).await;
+        let chosen = self.choose_hook(port, &link, features, peer.as_ref()).await;
+        let chosen = self.prepare(port, &link, chosen).await?;
+        match self.set_up(port, &link, peer.as_ref(), &chosen).await {
+            Ok(()) => self.settle(port, link, peer, chosen).await,
+            Err(error) if chosen.xdp.is_some() => {
+                let fallback = Chosen::fallback(&error);
+                self.set_up(port, &link, peer.as_ref(), &fallback).await?;
+                self.settle(port, link, peer, fallback).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The port's link by index, else by name.
+    async fn find_link(&self, port: PortId) -> Result<Option<Link>, ApiError> {
+        let Some(state) = self.state.ports.get(&port.0) else { return Ok(None) };
+        if state.ifindex != 0 {
+            match self.netlink.by_index(LinkIndex(state.ifindex)).await {
+                Ok(link) if state.is_link(&link) => return Ok(Some(link)),
+                Ok(_) => {}
+                Err(error) if error.is_no_such_link() => {}
+                Err(error) => return Err(netlink_failed(&error)),
+            }
+        }
+        match self.netlink.by_name(&state.link).await {
+            Ok(link) => Ok(Some(link)),
+            Err(error) if error.is_no_such_link() => Ok(None),
+            Err(error) => Err(netlink_failed(&error)),
+        }
+    }
+
+    /// The link belongs to the switch alone from now on.
+    async fn silence(&mut self, port: PortId, link: &Link) -> Result<(), ApiError> {
+        let Some(state) = self.state.ports.get_mut(&port.0) else { return Ok(()) };
+        state.ifindex = link.index.0;
+        state.link.clone_from(&link.name);
+        let was = match &state.silenced {
+            Some(was) if was.index == link.index => was.clone(),
+            _ => {
+                let was = hostend::survey(&self.netlink, link.index).await.map_err(|e| netlink_failed(&e))?;
+                state.silenced = Some(was.clone());
+                self.save()?;
+                was
+            }
+        };
+        hostend::apply(&self.netlink, &was).await.map_err(|e| netlink_failed(&e))
+    }
+
+    async fn peer_facts(&self, link: &Link) -> Option<PeerFacts> {
+        if link.kind != LinkKind::Veth {
+            return None;
+        }
+        peer::facts(&self.netlink, link.index)
+            .await
+            .inspect_err(|error| tracing::debug!(link = link.name, error = chain(error), "nothing known of the peer"))
+            .ok()
+    }
+
+    async fn xdp_features(&self, link: &Link) -> Option<XdpFeatures> {
+        xdp_features::get(&self.netlink, link.index).await.ok().flatten()
+    }
+
+    async fn choose_hook(
+        &self,
+        port: PortId,
+        link: &Link,
+        features: Option<XdpFeatures>,
+        peer: Option<&PeerFacts>,
+    ) -> Chosen {
+        let asked = self.state.ports.get(&port.0).map(|state| state.options.hook).unwrap_or_default();
+        let peer = match (peer, self.state.ports.get(&port.0).and_then(|state| state.preparation.as_ref())) {
+            (Some(_), _) | (None, Some(_)) => Ok(()),
+            (None, None) => Err("nothing can be asked about it".to_owned()),
+        };
+        let has_native_xdp = features.map(XdpFeatures::is_native);
+        choose(asked, &Surroundings { kind: link.kind.clone(), has_native_xdp, peer })
+    }
+
+    /// Prepares the peer where the choice needs that; the choice becomes tc where that fails.
+    async fn prepare(&mut self, port: PortId, link: &Link, chosen: Chosen) -> Result<Chosen, ApiError> {
+        if chosen.xdp.is_none() || link.kind != LinkKind::Veth {
+            return Ok(chosen);
+        }
+        let mut survey = match peer::survey(&self.netlink, link.index).await {
+            Ok(survey) => survey,
+            Err(error) => return Ok(Chosen::fallback(&error)),
+        };
+        let is_same = |earlier: &PeerPreparation| {
+            earlier.link == survey.link && earlier.facts.index == survey.facts.index && earlier.facts.mac == survey.facts.mac
+        };
+        if let Some(state) = self.state.ports.get_mut(&port.0) {
+            if let Some(earlier) = state.preparation.as_ref().filter(|earlier| is_same(earlier)) {
+                survey.include(earlier);
+            }
+            state.preparation = Some(survey.clone());
+            self.save()?;
+        }
+        match peer::apply(&self.netlink, &survey).await {
+            Ok(()) => Ok(chosen),
+            Err(error) => Ok(Chosen::fallback(&error)),
+        }
+    }
+
+    /// Plans and carries out what the data path needs.
+    async fn set_up(
+        &mut self,
+        port: PortId,
+        link: &Link,
+        peer: Option<&PeerFacts>,
+        chosen: &Chosen,
+    ) -> Result<(), ApiError> {
+        // Asked again: preparing the peer has made the link a redirect target.
+        let features = self.xdp_features(link).await;
+        let is_target = match link.kind {
+            LinkKind::Veth => chosen.xdp.is_some() && features.is_none_or(XdpFeatures::is_redirect_target),
+            _ => features.is_some_and(XdpFeatures::is_redirect_target),
+        };
+        let Some(state) = self.state.ports.get(&port.0) else { return Ok(()) };
+        let Some(network) = self.state.networks.get(&state.network) else { return Ok(()) };
+        let from = self.live.get(&port.0).map(|live| live.setup.clone()).unwrap_or_default();
+        let epoch = match from.config {
+            Some(config) => config.epoch,
+            None => self.datapath.port(port).map_err(|e| datapath_failed(&e))?.epoch.wrapping_add(1),
+        };
+        let config = PortConfig { epoch, ..port_config(&state.options, network, link, peer, is_target) };
+        let place = self.place_of(port);
+        let mut to = Setup { config: Some(config), tc: from.tc, xdp: chosen.xdp, place, is_target };
+        to.tc = to.tc.or(Some(TcMode::Tcx));
+        let target = Target { name: link.name.clone(), ifindex: link.index.0 };
+        let attached = execute(self.datapath.as_mut(), port, &target, &plan(&from, &to));
+        to.tc = attached.map_err(|e| datapath_failed(&e))?.or(to.tc);
+        self.live.entry(port.0).or_default().setup = to;
+        Ok(())
+    }
+
+    /// The port's place in its network's flood list, and how long the list is with and without it.
+    fn place_of(&self, port: PortId) -> Option<Place> {
+        let state = self.state.ports.get(&port.0)?;
+        let network = self.state.networks.get(&state.network)?;
+        let others = self.state.ports.iter().filter(|(slot, other)| {
+            **slot != port.0 && other.network == state.network && other.ifindex != 0
+        });
+        let without = others.map(|(_, other)| u32::from(other.place) + 1).max().unwrap_or(0);
+        let with = without.max(u32::from(state.place) + 1);
+        Some(Place { network: network.id, index: state.place, with, without })
+    }
+
+    /// Notes what was done, lets go of what is no longer needed, and says what changed.
+    async fn settle(
+        &mut self,
+        port: PortId,
+        link: Link,
+        peer: Option<PeerFacts>,
+        chosen: Chosen,
+    ) -> Result<(), ApiError> {
+        let live = self.live.entry(port.0).or_default();
+        let (tc, xdp) = (live.setup.tc, live.setup.xdp);
+        let was_forwarding = live.link.as_ref().is_some_and(is_forwarding);
+        let is_forwarding = is_forwarding(&link);
+        live.link = Some(link.clone());
+        live.peer = peer;
+        self.view.ports.insert(port.0, link.name.clone());
+        let Some(state) = self.state.ports.get_mut(&port.0) else { return Ok(()) };
+        let is_new = state.attached.tc.is_none();
+        let is_other_hook = state.attached.xdp != xdp && !is_new;
+        state.attached.tc = tc;
+        state.attached.xdp = xdp;
+        state.hook_reason.clone_from(&chosen.reason);
+        let superfluous = state.preparation.clone().filter(|_| xdp.is_none());
+        if let Some(preparation) = superfluous {
+            self.release_peer(port, &preparation).await;
+        }
+        self.save()?;
+        if was_forwarding && !is_forwarding {
+            self.flush_port(port)?;
+        }
+        if was_forwarding != is_forwarding {
+            let port = link.name.clone();
+            self.publish(if is_forwarding { EventKind::PortUp { port } } else { EventKind::PortDown { port } });
+        }
+        if is_other_hook {
+            let hook = if xdp.is_some() { Hook::Xdp } else { Hook::Tc };
+            self.publish(EventKind::HookChanged { port: link.name, hook, reason: chosen.reason });
+        }
+        Ok(())
+    }
+
+    /// Puts the peer back as it was.
+    pub(super) async fn release_peer(&mut self, port: PortId, preparation: &PeerPreparation) {
+        if let Err(error) = peer::undo(&self.netlink, preparation).await {
+            tracing::warn!(link = self.link_name(port), error = chain(&error), "cannot put the peer back as it was");
+        }
+        if let Some(state) = self.state.ports.get_mut(&port.0) {
+            state.preparation = None;
+        }
+    }
+
+    /// The port's link has gone, and the programs with it: nothing of it stays in the data path.
+    pub(super) fn lose_link(&mut self, port: PortId) -> Result<(), ApiError> {
+        self.flush_port(port)?;
+        let name = self.link_name(port);
+        let live = self.live.entry(port.0).or_default();
+        let had_link = live.link.take().is_some();
+        live.peer = None;
+        let from = std::mem::take(&mut live.setup);
+        if let Some(state) = self.state.ports.get_mut(&port.0) {
+            let target = Target { name: name.clone(), ifindex: state.ifindex };
+            state.ifindex = 0;
+            state.silenced = None;
+            state.preparation = None;
+            state.attached = Attached::default();
+            execute(self.datapath.as_mut(), port, &target, &plan(&from, &Setup::default()))
+                .map_err(|e| datapath_failed(&e))?;
+        }
+        if had_link {
+            self.publish(EventKind::PortDown { port: name });
+        }
+        Ok(())
+    }
+}
+
+/// Whether frames can pass the link.
+pub(super) fn is_forwarding(link: &Link) -> bool {
+    link.is_up && link.has_carrier
+}
+
+/// The slot's value but for its epoch.
+fn port_config(
+    options: &PortOptions,
+    network: &NetworkState,
+    link: &Link,
+    peer: Option<&PeerFacts>,
+    is_target: bool,
+) -> PortConfig {
+    let reachable = peer.filter(|peer| peer.is_up && !peer.is_in_same_namespace() && peer.mac.is_valid_source());
+    let flags = [
+        (flag::FORWARDING, is_forwarding(link)),
+        (flag::LEARNING, options.learning),
+        (flag::FLOOD, options.flood),
+        (flag::ISOLATED, options.isolated),
+        (flag::HAIRPIN, options.hairpin),
+        (flag::XDP_TARGET, is_target),
+        (flag::PEER_REACHABLE, reachable.is_some()),
+    ];
+    PortConfig {
+        peer_mac: reachable.map_or(0, |peer| peer.mac.bits()),
+        ageing_ns: u64::from(network.ageing_s) * 1_000_000_000,
+        ifindex: link.index.0,
+        flags: flags.iter().filter(|(_, on)| *on).map(|(bit, _)| bit).sum(),
+        epoch: 0,
+        mtu: link.mtu.min(network.mtu.unwrap_or(u32::MAX)),
+        mac_limit: options.mac_limit.unwrap_or(0),
+        network: network.id,
+        domain: network.domain,
+    }
+}
+
+/// How a port's hook is said to users.
+pub(super) fn hook_mode(attached: Attached) -> HookMode {
+    match (attached.xdp, attached.tc) {
+        (Some(XdpMode::Native), _) => HookMode::Native,
+        (Some(XdpMode::Generic), _) => HookMode::Generic,
+        (None, Some(TcMode::Clsact)) => HookMode::Clsact,
+        (None, _) => HookMode::Tcx,
+    }
+}

@@ -1,0 +1,234 @@
+//! `fdb show`, `add`, `del`, `flush`, and what else removes entries.
+
+use vswitch_common::fdb::{FdbEntry as Entry, FdbKey, entry_flag, is_current};
+use vswitch_common::domain::DomainId;
+use vswitch_common::port::{PortConfig, PortId};
+
+use super::state::EntryState;
+use super::{Controller, datapath_failed};
+use crate::api::error::{ApiError, ErrorCode};
+use crate::api::types::{DEFAULT_NETWORK, Done, FdbEntry, FdbFilter, FdbFlush, FdbKeySpec, FdbKind, FdbSpec, Reply};
+
+impl Controller {
+    pub(super) fn fdb_show(&self, filter: &FdbFilter) -> Result<Reply, ApiError> {
+        if let Some(network) = &filter.network {
+            self.check_network(network)?;
+        }
+        if let Some(link) = &filter.port {
+            self.port_of(link)?;
+        }
+        let mut entries = Vec::new();
+        self.for_each_entry(|key, entry| entries.extend(self.entry_json(key, &entry).filter(|e| matches(filter, e))))?;
+        entries.sort_by(|a, b| (&a.network, a.vlan, a.mac).cmp(&(&b.network, b.vlan, b.mac)));
+        Ok(Reply::Fdb(entries))
+    }
+
+    pub(super) fn fdb_add(&mut self, spec: &FdbSpec) -> Result<Reply, ApiError> {
+        if !spec.mac.is_valid_source() {
+            return Err(ApiError::new(
+                ErrorCode::InvalidMac,
+                format!("{} cannot be a station's address: it is a group address or zero", spec.mac),
+            ));
+        }
+        refuse_vlan(spec.vlan.is_some())?;
+        let port = self.port_of(&spec.port)?;
+        let network = self.state.ports.get(&port.0).map_or_else(String::new, |state| state.network.clone());
+        let entry = EntryState { mac: spec.mac, vlan: spec.vlan, sticky: spec.sticky };
+        let elsewhere = self.state.ports.iter().find(|(slot, other)| {
+            **slot != port.0 && other.network == network && other.entries.iter().any(|e| e.mac == spec.mac)
+        });
+        if let Some((_, other)) = elsewhere {
+            return Err(ApiError::new(
+                ErrorCode::EntryExists,
+                format!("{} is a static entry of port {} already: `vswitch fdb del {0}` first", spec.mac, other.link),
+            ));
+        }
+        if let Some(state) = self.state.ports.get_mut(&port.0) {
+            state.entries.retain(|e| e.mac != spec.mac);
+            state.entries.push(entry.clone());
+        }
+        self.install_entry(port, &entry)?;
+        self.save()?;
+        Ok(Reply::Done(Done { changed: 1 }))
+    }
+
+    pub(super) fn fdb_del(&mut self, spec: &FdbKeySpec) -> Result<Reply, ApiError> {
+        refuse_vlan(spec.vlan.is_some())?;
+        let network = spec.network.as_deref().unwrap_or(DEFAULT_NETWORK);
+        self.check_network(network)?;
+        let domain = self.state.networks.get(network).map_or(0, |state| state.domain);
+        for port in self.state.ports.values_mut().filter(|port| port.network == network) {
+            port.entries.retain(|entry| entry.mac != spec.mac);
+        }
+        let removed = self.remove_entry(FdbKey::new(DomainId(domain), spec.mac))?;
+        self.save()?;
+        match removed {
+            Some(_) => Ok(Reply::Done(Done { changed: 1 })),
+            None => Err(ApiError::new(
+                ErrorCode::NoSuchEntry,
+                format!("network {network} has no entry {}: `vswitch fdb show` lists them", spec.mac),
+            )),
+        }
+    }
+
+    pub(super) fn fdb_flush(&mut self, flush: &FdbFlush) -> Result<Reply, ApiError> {
+        refuse_vlan(flush.vlan.is_some())?;
+        if let Some(network) = &flush.network {
+            self.check_network(network)?;
+        }
+        if let Some(link) = &flush.port {
+            self.port_of(link)?;
+        }
+        let filter =
+            FdbFilter { network: flush.network.clone(), port: flush.port.clone(), ..FdbFilter::default() };
+        let mut keys = Vec::new();
+        self.for_each_entry(|key, entry| {
+            let is_meant = !entry.is_permanent() || (flush.include_static && entry.flags & entry_flag::LOCAL == 0);
+            if is_meant && self.entry_json(key, &entry).is_none_or(|shown| matches(&filter, &shown)) {
+                keys.push(key);
+            }
+        })?;
+        let mut changed = 0;
+        for key in keys {
+            changed += u64::from(self.remove_entry(key)?.is_some());
+        }
+        if flush.include_static {
+            for port in self.state.ports.values_mut() {
+                let is_meant = flush.network.as_ref().is_none_or(|name| *name == port.network)
+                    && flush.port.as_ref().is_none_or(|link| *link == port.link);
+                port.entries.retain(|_| !is_meant);
+            }
+            self.save()?;
+        }
+        Ok(Reply::Done(Done { changed }))
+    }
+
+    /// Voids the port's dynamic entries at once, then removes them.
+    pub(super) fn flush_port(&mut self, port: PortId) -> Result<(), ApiError> {
+        if let Some(live) = self.live.get_mut(&port.0)
+            && let Some(config) = &mut live.setup.config
+        {
+            let next = PortConfig { epoch: config.epoch.wrapping_add(1), ..*config };
+            self.datapath.set_port(port, &next).map_err(|e| datapath_failed(&e))?;
+            *config = next;
+        }
+        let mut keys = Vec::new();
+        self.for_each_entry(|key, entry| {
+            if entry.port == port.0 && !entry.is_permanent() {
+                keys.push(key);
+            }
+        })?;
+        for key in keys {
+            self.remove_entry(key)?;
+        }
+        self.forget_neighbours_of(port);
+        Ok(())
+    }
+
+    /// Removes an entry and keeps the counts of dynamic ones true.
+    pub(super) fn remove_entry(&mut self, key: FdbKey) -> Result<Option<Entry>, ApiError> {
+        let removed = self.datapath.fdb_remove(key).map_err(|e| datapath_failed(&e))?;
+        if let Some(entry) = removed.filter(|entry| !entry.is_permanent()) {
+            for port in [PortId(entry.port), PortId::NOBODY] {
+                self.datapath.mend_dynamic(port, -1).map_err(|e| datapath_failed(&e))?;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Puts the port's static and sticky entries into the FDB.
+    pub(super) fn install_entries(&mut self, port: PortId) -> Result<(), ApiError> {
+        let entries = self.state.ports.get(&port.0).map(|state| state.entries.clone()).unwrap_or_default();
+        entries.iter().try_for_each(|entry| self.install_entry(port, entry))
+    }
+
+    fn install_entry(&mut self, port: PortId, entry: &EntryState) -> Result<(), ApiError> {
+        let Some(key) = self.entry_key(port, entry) else { return Ok(()) };
+        let flags = if entry.sticky { entry_flag::STATIC | entry_flag::STICKY } else { entry_flag::STATIC };
+        self.remove_entry(key)?;
+        let value = Entry { port: port.0, flags, epoch: 0, seen_ns: self.datapath.now_ns() };
+        self.datapath.fdb_set(key, &value).map_err(|e| datapath_failed(&e))
+    }
+
+    /// Takes the port's static and sticky entries out of the FDB; the durable state keeps them.
+    pub(super) fn withdraw_entries(&mut self, port: PortId) -> Result<(), ApiError> {
+        let entries = self.state.ports.get(&port.0).map(|state| state.entries.clone()).unwrap_or_default();
+        for entry in entries {
+            if let Some(key) = self.entry_key(port, &entry) {
+                self.remove_entry(key)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn entry_key(&self, port: PortId, entry: &EntryState) -> Option<FdbKey> {
+        let network = self.state.networks.get(&self.state.ports.get(&port.0)?.network)?;
+        Some(FdbKey::new(DomainId(network.domain), entry.mac))
+    }
+
+    /// Entries that are in the FDB, void ones among them.
+    pub(super) fn for_each_entry(&self, mut visit: impl FnMut(FdbKey, Entry)) -> Result<(), ApiError> {
+        let mut cursor = None;
+        loop {
+            let page = self.datapath.fdb_page(cursor).map_err(|e| datapath_failed(&e))?;
+            page.entries.into_iter().for_each(|(key, entry)| visit(key, entry));
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    pub(super) fn fdb_size(&self) -> Result<u64, ApiError> {
+        let permanent: usize = self.state.ports.values().map(|port| port.entries.len()).sum();
+        let dynamic = self.datapath.dynamic_entries(PortId::NOBODY).map_err(|e| datapath_failed(&e))?;
+        Ok(dynamic + permanent as u64)
+    }
+
+    pub(super) fn fdb_size_of(&self, domain: u16) -> Result<u64, ApiError> {
+        let mut count = 0;
+        self.for_each_entry(|key, entry| {
+            count += u64::from(key.domain().0 == domain && self.entry_json(key, &entry).is_some());
+        })?;
+        Ok(count)
+    }
+
+    /// The entry as users see it; none if it is void or its port has gone.
+    fn entry_json(&self, key: FdbKey, entry: &Entry) -> Option<FdbEntry> {
+        let port = self.state.ports.get(&entry.port)?;
+        let config = self.live.get(&entry.port)?.setup.config.as_ref();
+        let now_ns = self.datapath.now_ns();
+        if !entry.is_permanent() && !config.is_some_and(|config| is_current(entry, config, now_ns)) {
+            return None;
+        }
+        let kind = match entry.flags {
+            flags if flags & entry_flag::LOCAL != 0 => FdbKind::Local,
+            flags if flags & entry_flag::STICKY != 0 => FdbKind::Sticky,
+            flags if flags & entry_flag::STATIC != 0 => FdbKind::Static,
+            _ => FdbKind::Dynamic,
+        };
+        let silent_s = now_ns.saturating_sub(entry.seen_ns) as f64 / 1e9;
+        Some(FdbEntry {
+            mac: key.mac(),
+            port: port.link.clone(),
+            network: self.state.network_of_domain(key.domain().0)?.to_owned(),
+            vlan: None,
+            kind,
+            age_seconds: if entry.is_permanent() { 0.0 } else { silent_s },
+        })
+    }
+}
+
+fn matches(filter: &FdbFilter, entry: &FdbEntry) -> bool {
+    filter.network.as_ref().is_none_or(|name| *name == entry.network)
+        && filter.port.as_ref().is_none_or(|link| *link == entry.port)
+        && filter.mac.is_none_or(|mac| mac == entry.mac)
+        && filter.vlan.is_none_or(|vlan| Some(vlan) == entry.vlan)
+}
+
+fn refuse_vlan(is_given: bool) -> Result<(), ApiError> {
+    if is_given {
+        return Err(ApiError::new(ErrorCode::InvalidVlan, "the network is not VLAN-aware: leave --vlan out"));
+    }
+    Ok(())
+}

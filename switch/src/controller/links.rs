@@ -1,0 +1,79 @@
+//! Following links: what the monitor tells, and what nobody tells.
+
+use vswitch_common::port::PortId;
+
+use super::Controller;
+use crate::error::chain;
+use crate::netlink::monitor::LinkEvent;
+use crate::netlink::xdp_features::XdpFeatures;
+use crate::netlink::{Link, LinkKind, peer, xdp_features};
+
+impl Controller {
+    /// A link changed: if it is a port's, or has the name of a port that lost its link, the port is brought about anew.
+    pub(super) async fn follow(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Changed(link) => {
+                let port = self.state.port_by_index(link.index.0);
+                let port = port.or_else(|| self.waiting_for(&link.name));
+                if let Some(port) = port.filter(|port| self.is_news(*port, &link)) {
+                    self.reconverge(port).await;
+                }
+            }
+            LinkEvent::Removed { index, .. } => {
+                if let Some(port) = self.state.port_by_index(index.0) {
+                    self.reconverge(port).await;
+                }
+            }
+            LinkEvent::Overrun => {
+                let ports: Vec<PortId> = self.state.ports.keys().map(|slot| PortId(*slot)).collect();
+                for port in ports {
+                    self.reconverge(port).await;
+                }
+            }
+        }
+    }
+
+    /// The port whose link of this name has gone.
+    fn waiting_for(&self, name: &str) -> Option<PortId> {
+        self.state.port_by_link(name).filter(|(_, port)| port.ifindex == 0).map(|(port, _)| port)
+    }
+
+    fn is_news(&self, port: PortId, link: &Link) -> bool {
+        self.live.get(&port.0).and_then(|live| live.link.as_ref()) != Some(link)
+    }
+
+    async fn reconverge(&mut self, port: PortId) {
+        let was = self.link_name(port);
+        let result = self.converge(port).await.and_then(|()| self.install_entries(port)).and_then(|()| self.save());
+        match result {
+            Ok(()) => tracing::debug!(link = was, "followed a change of the link"),
+            Err(error) => tracing::warn!(link = was, error = chain(&error), "cannot follow a change of the link"),
+        }
+    }
+
+    /// What no event tells: peers that moved, came up, changed their address or lost their preparation, and links whose
+    /// ability to be redirected to changed.
+    pub(super) async fn recheck_ports(&mut self) {
+        let ports: Vec<(PortId, Link)> = self
+            .live
+            .iter()
+            .filter_map(|(slot, live)| Some((PortId(*slot), live.link.clone()?)))
+            .filter(|(_, link)| link.kind == LinkKind::Veth)
+            .collect();
+        for (port, link) in ports {
+            let facts = peer::facts(&self.netlink, link.index).await.ok();
+            let Some(live) = self.live.get(&port.0) else { continue };
+            let is_target = live.setup.is_target;
+            let has_moved = facts != live.peer;
+            let is_able = !is_target
+                || xdp_features::get(&self.netlink, link.index)
+                    .await
+                    .ok()
+                    .flatten()
+                    .is_none_or(XdpFeatures::is_redirect_target);
+            if has_moved || !is_able {
+                self.reconverge(port).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The controller: one loop owns all state, and everything that happens reaches it as an [`Input`].
+//!
+//! Requests become desired state (`state`), which `converge` brings about port by port: it looks at the link, chooses the
+//! hook, plans the steps (`plan`, pure) and carries them out with undo. The same function serves `port add`, a link that
+//! comes back, and adoption at start.
+
+mod adopt;
+mod converge;
+mod fdb;
+mod hook;
+mod links;
+mod networks;
+pub mod plan;
+mod ports;
+mod show;
+pub mod state;
+pub mod store;
+mod sweep;
+pub mod view;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+use vswitch_common::event::{Notice, PuntRecord};
+use vswitch_common::port::PortId;
+
+use crate::api::error::{ApiError, ErrorCode};
+use crate::api::handle::{Call, Handle};
+use crate::api::types::{Event, EventKind, Paths, Reply, Request};
+use crate::datapath::{Datapath, DatapathError};
+use crate::error::chain;
+use crate::neighbours::Neighbours;
+use crate::netlink::monitor::{LinkEvent, Monitor};
+use crate::netlink::peer::PeerFacts;
+use crate::netlink::{Link, Netlink, NetlinkError};
+use plan::Setup;
+use state::State;
+use store::{Store, StoreError};
+use sweep::Sweep;
+use view::View;
+
+pub use adopt::Open;
+
+/// How often the loop beats, sweeps and looks for what no event told it.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What is known of a port beyond its durable state.
+#[derive(Debug, Default)]
+struct Live {
+    /// What of it is in the data path.
+    setup: Setup,
+    /// Its link, while there is one.
+    link: Option<Link>,
+    /// The other end, where it is a veth whose other end can be asked about.
+    peer: Option<PeerFacts>,
+    /// Whether `LimitReached` has been said since the limit was last left.
+    is_limit_said: bool,
+}
+
+/// What the loop is told.
+enum Input {
+    Request(Call),
+    Link(LinkEvent),
+    Neighbour(Notice),
+    Punt(PuntRecord),
+    Tick,
+    Stop,
+}
+
+/// Where inputs come from.
+pub struct Sources {
+    /// Calls of the API.
+    pub calls: mpsc::Receiver<Call>,
+    /// What happens to links.
+    pub monitor: Monitor,
+    /// Notices about neighbours.
+    pub neighbours: mpsc::Receiver<Notice>,
+    /// Punted frames.
+    pub punts: mpsc::Receiver<PuntRecord>,
+    /// Ends the loop when a message comes or the sender has gone.
+    pub stop: mpsc::Receiver<()>,
+}
+
+/// How the loop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The controller leaves; the data path goes on.
+    Left,
+    /// Everything was removed.
+    TornDown,
+}
+
+/// All state of one switch.
+pub struct Controller {
+    datapath: Box<dyn Datapath>,
+    netlink: Netlink,
+    store: Store,
+    state: State,
+    live: BTreeMap<u16, Live>,
+    view: Arc<View>,
+    handle: Handle,
+    pub(crate) neighbours: Neighbours,
+    sweep: Sweep,
+    started: Instant,
+    is_adopted: bool,
+    fdb_dynamic: u32,
+    is_full_said: bool,
+    paths: Paths,
+    is_torn_down: bool,
+}
+
+impl Controller {
+    /// Serves inputs until it is told to stop.
+    pub async fn run(&mut self, mut from: Sources) -> Ended {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let input = tokio::select! {
+                biased;
+                stop = from.stop.recv() => { drop(stop); Input::Stop }
+                _ = ticks.tick() => Input::Tick,
+                Some(event) = from.monitor.next() => Input::Link(event),
+                Some(call) = from.calls.recv() => Input::Request(call),
+                Some(punt) = from.punts.recv() => Input::Punt(punt),
+                Some(notice) = from.neighbours.recv() => Input::Neighbour(notice),
+                else => Input::Stop,
+            };
+            match input {
+                Input::Request(call) => {
+                    let answer = self.answer(call.request).await;
+                    // Whoever asked may have gone; the request is done all the same.
+                    let _gone = call.reply.send(answer);
+                }
+                Input::Link(event) => self.follow(event).await,
+                Input::Neighbour(notice) => self.note_neighbour(&notice),
+                Input::Punt(punt) => self.take_punt(&punt),
+                Input::Tick => self.tick().await,
+                Input::Stop => return Ended::Left,
+            }
+            if self.is_torn_down {
+                return Ended::TornDown;
+            }
+        }
+    }
+
+    async fn answer(&mut self, request: Request) -> Result<Reply, ApiError> {
+        match request {
+            Request::Status => self.status().map(|status| Reply::Status(Box::new(status))),
+            Request::Teardown => self.tear_down().await,
+            Request::PortAdd(spec) => self.port_add(spec).await,
+            Request::PortSet(spec) => self.port_set(spec).await,
+            Request::PortDel { link } => self.port_del(&link).await,
+            Request::PortShow(filter) => self.port_show(&filter),
+            Request::FdbShow(filter) => self.fdb_show(&filter),
+            Request::FdbAdd(spec) => self.fdb_add(&spec),
+            Request::FdbDel(key) => self.fdb_del(&key),
+            Request::FdbFlush(flush) => self.fdb_flush(&flush),
+            Request::NetworkCreate(spec) => self.network_create(spec),
+            Request::NetworkSet(change) => self.network_set(&change).await,
+            Request::NetworkRemove { name, force } => self.network_remove(&name, force).await,
+            Request::NetworkList => self.network_list(),
+            Request::NetworkInspect { name } => self.network_inspect(&name),
+            Request::Stats { link } => self.stats(link.as_deref()),
+        }
+    }
+
+    async fn tick(&mut self) {
+        if let Err(error) = self.datapath.beat() {
+            tracing::warn!(error = chain(&error), "cannot beat: the data path takes the controller for dead");
+        }
+        self.sweep_some();
+        self.neighbours.forget_floods(self.datapath.now_ns());
+        self.recheck_ports().await;
+    }
+
+    fn save(&self) -> Result<(), ApiError> {
+        self.store.save(&self.state).map_err(|error| store_failed(&error))
+    }
+
+    fn publish(&self, what: EventKind) {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.handle.publish(Event { time_ms: since.as_millis() as u64, what });
+    }
+
+    /// The data path, for `neighbours`.
+    pub(crate) fn datapath(&mut self) -> &mut dyn Datapath {
+        self.datapath.as_mut()
+    }
+
+    fn link_name(&self, port: PortId) -> String {
+        self.state.ports.get(&port.0).map_or_else(String::new, |port| port.link.clone())
+    }
+}
+
+/// A refusal by the kernel's data path, as users see it.
+fn datapath_failed(error: &DatapathError) -> ApiError {
+    ApiError::new(ErrorCode::Kernel, chain(error))
+}
+
+/// A refusal by the kernel's links, as users see it.
+fn netlink_failed(error: &NetlinkError) -> ApiError {
+    let code = if error.is_no_such_link() { ErrorCode::NoSuchLink } else { ErrorCode::Kernel };
+    ApiError::new(code, chain(error))
+}
+
+fn store_failed(error: &StoreError) -> ApiError {
+    ApiError::new(ErrorCode::State, format!("{}: free space or mend the folder, then repeat", chain(error)))
+}

@@ -1,0 +1,185 @@
+//! `network create`, `set`, `rm`, `ls`, `inspect`.
+
+use vswitch_common::limits;
+use vswitch_common::port::PortId;
+
+use super::state::{DEFAULT_AGEING_S, NetworkState};
+use super::Controller;
+use crate::api::error::{ApiError, ErrorCode};
+use crate::api::types::{DEFAULT_NETWORK, Done, Network, NetworkChange, NetworkSpec, Reply};
+
+/// Longest network name.
+const NAME_BYTES: usize = 63;
+/// Smallest MTU: what every IPv4 host must take (RFC 791 section 3.1).
+const MTU_LEAST: u32 = 576;
+/// Largest MTU that some hook and link have.
+const MTU_MOST: u32 = 65_000;
+/// Longest ageing time in seconds (802.1Q table 8-6).
+const AGEING_MOST_S: u32 = 1_000_000;
+
+impl Controller {
+    pub(super) fn network_create(&mut self, spec: NetworkSpec) -> Result<Reply, ApiError> {
+        check_name(&spec.name)?;
+        check_mtu(spec.mtu)?;
+        check_ageing(spec.ageing)?;
+        check_supported(&spec)?;
+        if self.state.networks.contains_key(&spec.name) {
+            return Err(ApiError::new(
+                ErrorCode::NetworkExists,
+                format!("there is a network {} already: `vswitch network inspect` shows it", spec.name),
+            ));
+        }
+        let id = self.state.free_network_id().ok_or_else(|| {
+            let most = limits::NETWORKS - 1;
+            ApiError::new(ErrorCode::LimitReached, format!("there are {most} networks already: remove one first"))
+        })?;
+        let network = NetworkState {
+            id,
+            // Networks are VLAN-unaware so far: each has one domain, of its own number.
+            domain: id,
+            ageing_s: spec.ageing.unwrap_or(DEFAULT_AGEING_S),
+            mtu: spec.mtu,
+            internal: spec.internal,
+            vlan_aware: false,
+            labels: spec.labels,
+        };
+        self.state.networks.insert(spec.name.clone(), network);
+        if let Err(error) = self.save() {
+            self.state.networks.remove(&spec.name);
+            return Err(error);
+        }
+        self.view.domains.insert(id, spec.name.clone());
+        self.network_inspect(&spec.name)
+    }
+
+    pub(super) async fn network_set(&mut self, change: &NetworkChange) -> Result<Reply, ApiError> {
+        self.check_network(&change.name)?;
+        check_mtu(change.mtu)?;
+        check_ageing(change.ageing)?;
+        if let Some(network) = self.state.networks.get_mut(&change.name) {
+            network.ageing_s = change.ageing.unwrap_or(network.ageing_s);
+            network.mtu = change.mtu.or(network.mtu);
+        }
+        self.save()?;
+        for port in self.ports_of(&change.name) {
+            self.converge(port).await?;
+        }
+        self.network_inspect(&change.name)
+    }
+
+    pub(super) async fn network_remove(&mut self, name: &str, force: bool) -> Result<Reply, ApiError> {
+        self.check_network(name)?;
+        if name == DEFAULT_NETWORK {
+            return Err(ApiError::new(
+                ErrorCode::NetworkDefault,
+                format!("{name} always exists: delete its ports with `vswitch port del` instead"),
+            ));
+        }
+        let ports = self.ports_of(name);
+        if !ports.is_empty() && !force {
+            let count = ports.len();
+            return Err(ApiError::new(
+                ErrorCode::NetworkInUse,
+                format!("network {name} has {count} ports: delete them first, or use --force"),
+            ));
+        }
+        let changed = 1 + ports.len() as u64;
+        for port in ports {
+            self.remove_port(port).await?;
+        }
+        if let Some(network) = self.state.networks.remove(name) {
+            self.view.domains.remove(&network.domain);
+        }
+        self.save()?;
+        Ok(Reply::Done(Done { changed }))
+    }
+
+    pub(super) fn network_list(&self) -> Result<Reply, ApiError> {
+        let networks = self.state.networks.keys().map(|name| self.network_json(name)).collect::<Result<_, _>>()?;
+        Ok(Reply::Networks(networks))
+    }
+
+    pub(super) fn network_inspect(&self, name: &str) -> Result<Reply, ApiError> {
+        self.check_network(name)?;
+        Ok(Reply::Networks(vec![self.network_json(name)?]))
+    }
+
+    fn network_json(&self, name: &str) -> Result<Network, ApiError> {
+        let network =
+            self.state.networks.get(name).ok_or_else(|| ApiError::internal("a network without state"))?;
+        let ports = self.state.ports.values().filter(|port| port.network == name);
+        let mut ports: Vec<String> = ports.map(|port| port.link.clone()).collect();
+        ports.sort();
+        Ok(Network {
+            name: name.to_owned(),
+            id: network.id.to_string(),
+            driver: "vswitch".to_owned(),
+            scope: "local".to_owned(),
+            internal: network.internal,
+            labels: network.labels.clone(),
+            ports,
+            ageing: network.ageing_s,
+            mtu: network.mtu,
+            vlan_aware: network.vlan_aware,
+            fdb_entries: self.fdb_size_of(network.domain)?,
+        })
+    }
+
+    /// The ports of a network.
+    fn ports_of(&self, name: &str) -> Vec<PortId> {
+        let ports = self.state.ports.iter().filter(|(_, port)| port.network == name);
+        ports.map(|(slot, _)| PortId(*slot)).collect()
+    }
+}
+
+fn check_name(name: &str) -> Result<(), ApiError> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if starts_well && name.len() <= NAME_BYTES && name.chars().all(is_word) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        ErrorCode::InvalidArgument,
+        format!(
+            "{name:?} cannot be the name of a network: 1 to {NAME_BYTES} letters, digits, '_', '.' or '-', starting with a \
+             letter or digit"
+        ),
+    ))
+}
+
+fn check_mtu(mtu: Option<u32>) -> Result<(), ApiError> {
+    match mtu {
+        Some(mtu) if !(MTU_LEAST..=MTU_MOST).contains(&mtu) => Err(ApiError::new(
+            ErrorCode::InvalidArgument,
+            format!("an MTU of {mtu} bytes is out of range: give {MTU_LEAST} to {MTU_MOST}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_ageing(ageing_s: Option<u32>) -> Result<(), ApiError> {
+    match ageing_s {
+        Some(ageing_s) if ageing_s > AGEING_MOST_S => Err(ApiError::new(
+            ErrorCode::InvalidArgument,
+            format!("an ageing time of {ageing_s} s is out of range: give 0 (never) to {AGEING_MOST_S}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses what this version cannot do rather than ignore it.
+fn check_supported(spec: &NetworkSpec) -> Result<(), ApiError> {
+    let refuse = |what: &str| {
+        Err(ApiError::new(
+            ErrorCode::Unsupported,
+            format!("network {}: this version has no {what}: leave the option out", spec.name),
+        ))
+    };
+    if spec.vlan_aware {
+        return refuse("VLAN-aware networks");
+    }
+    if !spec.subnets.is_empty() || !spec.gateways.is_empty() {
+        return refuse("networks with subnets and gateways");
+    }
+    Ok(())
+}

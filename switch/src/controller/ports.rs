@@ -1,0 +1,244 @@
+//! `port add`, `port set`, `port del`.
+
+use vswitch_common::limits;
+use vswitch_common::port::PortId;
+
+use super::plan::{Setup, execute, plan};
+use super::state::{Attached, PortOptions, PortState};
+use super::{Controller, datapath_failed, netlink_failed};
+use crate::api::error::{ApiError, ErrorCode};
+use crate::api::types::{DEFAULT_NETWORK, Done, EventKind, PortSpec, Reply, VlanMode};
+use crate::datapath::Target;
+use crate::error::chain;
+use crate::netlink::{Link, LinkKind, hostend};
+
+/// Longest link name (`IFNAMSIZ` of `linux/if.h`, less its terminator).
+const LINK_NAME_BYTES: usize = 15;
+
+impl Controller {
+    pub(super) async fn port_add(&mut self, spec: PortSpec) -> Result<Reply, ApiError> {
+        let network = spec.network.clone().unwrap_or_else(|| DEFAULT_NETWORK.to_owned());
+        self.check_network(&network)?;
+        check_supported(&spec)?;
+        if let Some((_, port)) = self.state.port_by_link(&spec.link) {
+            return Err(ApiError::new(
+                ErrorCode::PortExists,
+                format!("{} is a port of network {} already: change it with `vswitch port set`", spec.link, port.network),
+            ));
+        }
+        self.check_link(&spec.link).await?;
+        let port = self.state.free_slot().ok_or_else(|| full(format!("all {} port slots", limits::PORTS - 1)))?;
+        let place = self.state.free_place(&network).ok_or_else(|| full(format!("all places of network {network}")))?;
+        let mut options = PortOptions::default();
+        merge(&mut options, &spec)?;
+        let state = PortState {
+            link: spec.link.clone(),
+            ifindex: 0,
+            network,
+            place,
+            options,
+            attached: Attached::default(),
+            hook_reason: String::new(),
+            silenced: None,
+            preparation: None,
+            entries: Vec::new(),
+        };
+        self.state.ports.insert(port.0, state);
+        self.datapath.clear_counters(port).map_err(|e| datapath_failed(&e))?;
+        if let Err(error) = self.converge(port).await {
+            self.unmake(port).await;
+            return Err(error);
+        }
+        self.publish(EventKind::PortAdded { port: spec.link });
+        Ok(Reply::Ports(vec![self.port_json(port)?]))
+    }
+
+    pub(super) async fn port_set(&mut self, spec: PortSpec) -> Result<Reply, ApiError> {
+        let port = self.port_of(&spec.link)?;
+        check_supported(&spec)?;
+        if let Some(network) = &spec.network {
+            self.check_network(network)?;
+        }
+        let Some(before) = self.state.ports.get(&port.0).cloned() else { return Err(no_such_port(&spec.link)) };
+        let mut after = before.clone();
+        merge(&mut after.options, &spec)?;
+        if let Some(network) = spec.network.filter(|network| *network != before.network) {
+            after.place = self.state.free_place(&network).ok_or_else(|| full(format!("all places of {network}")))?;
+            after.network = network;
+            // Its stations belong to the network it leaves.
+            self.flush_port(port)?;
+            self.withdraw_entries(port)?;
+        }
+        self.state.ports.insert(port.0, after);
+        if let Err(error) = self.converge(port).await {
+            self.state.ports.insert(port.0, before);
+            self.save()?;
+            return Err(error);
+        }
+        self.install_entries(port)?;
+        self.save()?;
+        Ok(Reply::Ports(vec![self.port_json(port)?]))
+    }
+
+    pub(super) async fn port_del(&mut self, link: &str) -> Result<Reply, ApiError> {
+        let port = self.port_of(link)?;
+        self.remove_port(port).await?;
+        Ok(Reply::Done(Done { changed: 1 }))
+    }
+
+    /// Takes a port apart, puts its link and peer back as they were, and forgets it.
+    pub(super) async fn remove_port(&mut self, port: PortId) -> Result<(), ApiError> {
+        let link = self.link_name(port);
+        self.flush_port(port)?;
+        self.withdraw_entries(port)?;
+        let from = self.live.get(&port.0).map(|live| live.setup.clone()).unwrap_or_default();
+        let ifindex = self.state.ports.get(&port.0).map_or(0, |state| state.ifindex);
+        let target = Target { name: link.clone(), ifindex };
+        execute(self.datapath.as_mut(), port, &target, &plan(&from, &Setup::default()))
+            .map_err(|e| datapath_failed(&e))?;
+        self.release(port).await;
+        self.forget(port)?;
+        self.publish(EventKind::PortRemoved { port: link });
+        Ok(())
+    }
+
+    /// What is left to do when adding failed: the data path is as it was, link and peer may not be.
+    async fn unmake(&mut self, port: PortId) {
+        self.release(port).await;
+        if let Err(error) = self.forget(port) {
+            tracing::warn!(error = chain(&error), "cannot forget a port that was not added");
+        }
+    }
+
+    /// Puts the port's peer and link back as they were.
+    async fn release(&mut self, port: PortId) {
+        let Some(state) = self.state.ports.get(&port.0).cloned() else { return };
+        if let Some(preparation) = &state.preparation {
+            self.release_peer(port, preparation).await;
+        }
+        if let Some(was) = &state.silenced
+            && let Err(error) = hostend::restore(&self.netlink, was).await
+        {
+            tracing::warn!(link = state.link, error = chain(&error), "cannot put the link back as it was");
+        }
+    }
+
+    fn forget(&mut self, port: PortId) -> Result<(), ApiError> {
+        self.state.ports.remove(&port.0);
+        self.live.remove(&port.0);
+        self.view.ports.remove(&port.0);
+        self.save()
+    }
+
+    /// The port of a link.
+    pub(super) fn port_of(&self, link: &str) -> Result<PortId, ApiError> {
+        self.state.port_by_link(link).map(|(port, _)| port).ok_or_else(|| no_such_port(link))
+    }
+
+    /// Whether the network exists.
+    pub(super) fn check_network(&self, name: &str) -> Result<(), ApiError> {
+        if self.state.networks.contains_key(name) {
+            return Ok(());
+        }
+        Err(ApiError::new(
+            ErrorCode::NoSuchNetwork,
+            format!("there is no network {name}: `vswitch network ls` lists them, `vswitch network create` makes one"),
+        ))
+    }
+
+    /// Whether the link can be a port's.
+    async fn check_link(&self, name: &str) -> Result<(), ApiError> {
+        if name.is_empty() || name.len() > LINK_NAME_BYTES || name.contains(|c: char| c == '/' || c.is_whitespace()) {
+            return Err(ApiError::new(ErrorCode::NoSuchLink, format!("{name:?} cannot be the name of a link")));
+        }
+        let link = self.netlink.by_name(name).await.map_err(|e| netlink_failed(&e))?;
+        check_kind(&link)?;
+        let addresses = self.netlink.addresses(link.index).await.map_err(|e| netlink_failed(&e))?;
+        if let Some(given) = addresses.first() {
+            return Err(ApiError::new(
+                ErrorCode::LinkHasAddress,
+                format!(
+                    "{name} has address {}, and a port's link belongs to the switch alone: `ip address flush dev {name}` first",
+                    given.address
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn check_kind(link: &Link) -> Result<(), ApiError> {
+    let name = &link.name;
+    if link.master.is_some() {
+        return Err(ApiError::new(
+            ErrorCode::LinkHasAddress,
+            format!("{name} belongs to a bridge or bond: `ip link set {name} nomaster` first"),
+        ));
+    }
+    match &link.kind {
+        LinkKind::Bridge => Err(ApiError::new(
+            ErrorCode::LinkUnsuitable,
+            format!("{name} is a bridge: add the links behind it, one by one"),
+        )),
+        LinkKind::Other(kind) if kind == "loopback" || link.mac.bits() == 0 => Err(ApiError::new(
+            ErrorCode::LinkUnsuitable,
+            format!("{name} ({kind}) carries no Ethernet frames: a port wants a veth, tap or Ethernet link"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses what this version cannot do rather than ignore it.
+fn check_supported(spec: &PortSpec) -> Result<(), ApiError> {
+    if spec.vlan.as_ref().is_some_and(|vlan| vlan.mode != VlanMode::None) {
+        return Err(ApiError::new(
+            ErrorCode::InvalidVlan,
+            format!("{}: the network is not VLAN-aware, so its ports have no VLAN modes", spec.link),
+        ));
+    }
+    if !spec.storm.is_empty() {
+        return Err(ApiError::new(
+            ErrorCode::Unsupported,
+            format!("{}: this version has no storm control: leave --storm out", spec.link),
+        ));
+    }
+    Ok(())
+}
+
+/// Takes over what was said.
+fn merge(options: &mut PortOptions, spec: &PortSpec) -> Result<(), ApiError> {
+    if let Some(mac) = spec.mac.filter(|mac| !mac.is_valid_source()) {
+        return Err(ApiError::new(
+            ErrorCode::InvalidMac,
+            format!("{mac} cannot be a host's address: it is a group address or zero"),
+        ));
+    }
+    options.hook = spec.hook.unwrap_or(options.hook);
+    options.isolated = spec.isolated.unwrap_or(options.isolated);
+    options.hairpin = spec.hairpin.unwrap_or(options.hairpin);
+    options.learning = spec.learning.unwrap_or(options.learning);
+    options.flood = spec.flood.unwrap_or(options.flood);
+    options.trusted = spec.trusted.unwrap_or(options.trusted);
+    if let Some(limit) = spec.mac_limit {
+        options.mac_limit = (limit != 0).then_some(limit);
+    }
+    if spec.name.is_some() {
+        options.name.clone_from(&spec.name);
+    }
+    options.mac = spec.mac.or(options.mac);
+    if let Some(ips) = &spec.ips {
+        options.ips.clone_from(ips);
+    }
+    Ok(())
+}
+
+fn no_such_port(link: &str) -> ApiError {
+    ApiError::new(
+        ErrorCode::NoSuchPort,
+        format!("{link} is not a port: `vswitch port show` lists them, `vswitch port add {link}` makes it one"),
+    )
+}
+
+fn full(what: String) -> ApiError {
+    ApiError::new(ErrorCode::LimitReached, format!("{what} are taken: delete a port first"))
+}

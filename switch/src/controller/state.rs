@@ -1,0 +1,269 @@
+//! What the controller wants to be so, and what it needs to undo it: everything that outlives a restart.
+//!
+//! Serialised as it stands by `store.rs`. Names are what users said; numbers (slots, places, network and domain ids) are
+//! the data path's, and stay with their owner for its life, so that maps of an earlier run keep their meaning.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use vswitch_common::limits;
+use vswitch_common::mac::MacAddr;
+use vswitch_common::port::PortId;
+use vswitch_common::vlan::VlanId;
+
+use crate::api::types::{DEFAULT_NETWORK, HookChoice};
+use crate::datapath::{TcMode, XdpMode};
+use crate::netlink::Link;
+use crate::netlink::hostend::SilencedLink;
+use crate::netlink::peer::PeerPreparation;
+
+/// Version of the state file; a file of a later one is refused.
+pub const STATE_VERSION: u32 = 1;
+
+/// Seconds after which a silent station is forgotten, unless the network says otherwise (802.1Q table 8-6).
+pub const DEFAULT_AGEING_S: u32 = 300;
+
+/// Everything durable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// [`STATE_VERSION`] of who wrote it.
+    pub version: u32,
+    /// Networks by name.
+    pub networks: BTreeMap<String, NetworkState>,
+    /// Ports by slot.
+    pub ports: BTreeMap<u16, PortState>,
+    /// The bpffs that an earlier run mounted and a teardown unmounts.
+    #[serde(default)]
+    pub mounted: Option<std::path::PathBuf>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        let default = NetworkState { id: 1, domain: 1, ..NetworkState::default() };
+        Self {
+            version: STATE_VERSION,
+            networks: BTreeMap::from([(DEFAULT_NETWORK.to_owned(), default)]),
+            ports: BTreeMap::new(),
+            mounted: None,
+        }
+    }
+}
+
+/// One network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkState {
+    /// Its number in the data path, 1 to [`limits::NETWORKS`] − 1.
+    pub id: u16,
+    /// Domain of its untagged frames.
+    pub domain: u16,
+    /// Seconds of silence after which a station is forgotten; 0 is never.
+    pub ageing_s: u32,
+    /// Largest frame in bytes, without the Ethernet header; none is whatever the links have.
+    pub mtu: Option<u32>,
+    /// No way out.
+    pub internal: bool,
+    /// VLANs separate traffic inside.
+    pub vlan_aware: bool,
+    /// Free-form labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Default for NetworkState {
+    fn default() -> Self {
+        Self {
+            id: 0,
+            domain: 0,
+            ageing_s: DEFAULT_AGEING_S,
+            mtu: None,
+            internal: false,
+            vlan_aware: false,
+            labels: BTreeMap::new(),
+        }
+    }
+}
+
+/// One port.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PortState {
+    /// Link name, which follows renames.
+    pub link: String,
+    /// Link index; 0 while the link is gone.
+    pub ifindex: u32,
+    /// Name of its network.
+    pub network: String,
+    /// Place in the network's flood list.
+    pub place: u16,
+    /// Options the user set.
+    pub options: PortOptions,
+    /// How the programs are attached.
+    pub attached: Attached,
+    /// Why this hook.
+    pub hook_reason: String,
+    /// What the link was before; none while it is gone.
+    pub silenced: Option<SilencedLink>,
+    /// What was changed in the peer, for XDP.
+    pub preparation: Option<PeerPreparation>,
+    /// Static and sticky entries.
+    pub entries: Vec<EntryState>,
+}
+
+/// Options of a port, all with a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortOptions {
+    /// Hook asked for.
+    pub hook: HookChoice,
+    /// See `api::types::PortSpec` for this and the rest.
+    pub isolated: bool,
+    /// A frame may leave by its ingress port.
+    pub hairpin: bool,
+    /// Sources are learned.
+    pub learning: bool,
+    /// Floods leave by it.
+    pub flood: bool,
+    /// Most dynamic entries; none is no limit.
+    pub mac_limit: Option<u32>,
+    /// DHCP servers and routers may be behind it.
+    pub trusted: bool,
+    /// Host name behind the port.
+    pub name: Option<String>,
+    /// Host MAC.
+    pub mac: Option<MacAddr>,
+    /// Host addresses.
+    pub ips: Vec<IpAddr>,
+}
+
+impl Default for PortOptions {
+    fn default() -> Self {
+        Self {
+            hook: HookChoice::Auto,
+            isolated: false,
+            hairpin: false,
+            learning: true,
+            flood: true,
+            mac_limit: None,
+            trusted: false,
+            name: None,
+            mac: None,
+            ips: Vec::new(),
+        }
+    }
+}
+
+/// How the programs of a port are attached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attached {
+    /// The tc program, which every port has while its link exists.
+    pub tc: Option<TcMode>,
+    /// The XDP program.
+    pub xdp: Option<XdpMode>,
+}
+
+/// A permanent FDB entry of a port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryState {
+    /// The station.
+    pub mac: MacAddr,
+    /// Its VLAN, on VLAN-aware networks.
+    pub vlan: Option<VlanId>,
+    /// Never moves.
+    pub sticky: bool,
+}
+
+impl PortState {
+    /// Whether the link, which has the port's index, is the one that was added and not a later one with its number: the
+    /// name may change and the address may, but not both at once.
+    #[must_use]
+    pub fn is_link(&self, link: &Link) -> bool {
+        link.name == self.link || self.silenced.as_ref().is_some_and(|was| was.mac == link.mac)
+    }
+}
+
+impl State {
+    /// The port of a link.
+    #[must_use]
+    pub fn port_by_link(&self, link: &str) -> Option<(PortId, &PortState)> {
+        self.ports.iter().find(|(_, port)| port.link == link).map(|(slot, port)| (PortId(*slot), port))
+    }
+
+    /// The port of a link index.
+    #[must_use]
+    pub fn port_by_index(&self, ifindex: u32) -> Option<PortId> {
+        self.ports.iter().find(|(_, port)| port.ifindex == ifindex).map(|(slot, _)| PortId(*slot))
+    }
+
+    /// The lowest free slot; none when all are taken.
+    #[must_use]
+    pub fn free_slot(&self) -> Option<PortId> {
+        (1..limits::PORTS).map(|slot| PortId(slot as u16)).find(|port| !self.ports.contains_key(&port.0))
+    }
+
+    /// The lowest free place in a network's flood list; none when it is full.
+    #[must_use]
+    pub fn free_place(&self, network: &str) -> Option<u16> {
+        let taken: Vec<u16> =
+            self.ports.values().filter(|port| port.network == network).map(|port| port.place).collect();
+        (0..limits::FLOOD_MEMBERS).map(|place| place as u16).find(|place| !taken.contains(place))
+    }
+
+    /// Places of a network's flood list in use, empty ones among them included.
+    #[must_use]
+    pub fn places(&self, network: &str) -> u32 {
+        let used = self.ports.values().filter(|port| port.network == network && port.ifindex != 0);
+        used.map(|port| u32::from(port.place) + 1).max().unwrap_or(0)
+    }
+
+    /// The lowest free network id.
+    #[must_use]
+    pub fn free_network_id(&self) -> Option<u16> {
+        (1..limits::NETWORKS)
+            .map(|id| id as u16)
+            .find(|id| !self.networks.values().any(|network| network.id == *id))
+    }
+
+    /// The network with this domain.
+    #[must_use]
+    pub fn network_of_domain(&self, domain: u16) -> Option<&str> {
+        self.networks.iter().find(|(_, n)| n.domain == domain).map(|(name, _)| name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn port(link: &str, place: u16) -> PortState {
+        PortState {
+            link: link.to_owned(),
+            ifindex: 7,
+            network: DEFAULT_NETWORK.to_owned(),
+            place,
+            options: PortOptions::default(),
+            attached: Attached::default(),
+            hook_reason: String::new(),
+            silenced: None,
+            preparation: None,
+            entries: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_freed_slot_and_place_are_the_next_to_be_used() {
+        let mut state = State::default();
+        for (slot, place) in [(1, 0), (2, 1), (4, 3)] {
+            state.ports.insert(slot, port(&format!("veth{slot}"), place));
+        }
+        assert_eq!(state.free_slot(), Some(PortId(3)));
+        assert_eq!(state.free_place(DEFAULT_NETWORK), Some(2));
+        assert_eq!(state.places(DEFAULT_NETWORK), 4);
+        assert_eq!(state.places("other"), 0);
+    }
+
+    #[test]
+    fn state_reads_back_as_it_was_written() {
+        let mut state = State::default();
+        state.ports.insert(1, port("veth1", 0));
+        let text = serde_json::to_string(&state).expect("plain data");
+        assert_eq!(serde_json::from_str::<State>(&text).expect("what we wrote"), state);
+    }
+}

@@ -1,0 +1,195 @@
+//! Who has which IP address, by watching ARP: what the data path needs to answer requests itself, and what to do with
+//! those that it cannot.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
+
+use vswitch_common::domain::DomainId;
+use vswitch_common::event::{Notice, PuntRecord};
+use vswitch_common::fdb::FdbKey;
+use vswitch_common::frame::{ARP_BYTES, Arp, ETHERNET_BYTES};
+use vswitch_common::mac::MacAddr;
+use vswitch_common::neighbour::{Neighbour, NeighbourKey};
+use vswitch_common::port::PortId;
+
+use crate::controller::Controller;
+use crate::error::chain;
+
+/// Addresses remembered for one port: as many as a routed host with a large subnet behind proxy ARP may have. A port that
+/// claims more is not believed, so that it cannot fill the table.
+const PER_PORT: usize = 1_024;
+
+/// A question that was flooded is not flooded again within this time: a host asks once a second (RFC 1122 section 2.3.2.1),
+/// so what comes sooner is a duplicate. Nanoseconds.
+const DUPLICATE_WITHIN_NS: u64 = 250_000_000;
+
+/// Questions remembered for that; at the limit all are forgotten, and some are flooded again too soon.
+const QUESTIONS: usize = 16_384;
+
+/// A question: who asks in which domain for which address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Question {
+    domain: u16,
+    asker: MacAddr,
+    target: [u8; 4],
+}
+
+/// The table.
+#[derive(Debug, Default)]
+pub struct Neighbours {
+    known: BTreeMap<(u16, Ipv4Addr), Known>,
+    flooded: HashMap<Question, u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Known {
+    mac: MacAddr,
+    port: PortId,
+}
+
+impl Neighbours {
+    /// Forgets questions that may be flooded again.
+    pub fn forget_floods(&mut self, now_ns: u64) {
+        self.flooded.retain(|_, at| now_ns.saturating_sub(*at) < DUPLICATE_WITHIN_NS);
+    }
+
+    /// Whether to flood a question now; if so, it counts as flooded.
+    fn may_flood(&mut self, question: Question, now_ns: u64) -> bool {
+        if let Some(at) = self.flooded.get(&question)
+            && now_ns.saturating_sub(*at) < DUPLICATE_WITHIN_NS
+        {
+            return false;
+        }
+        if self.flooded.len() >= QUESTIONS {
+            self.flooded.clear();
+        }
+        self.flooded.insert(question, now_ns);
+        true
+    }
+
+    /// Learns who has an address; false if the port claims too many.
+    fn learn(&mut self, domain: u16, ip: Ipv4Addr, known: Known) -> bool {
+        let key = (domain, ip);
+        let of_port = self.known.values().filter(|other| other.port == known.port).count();
+        if of_port >= PER_PORT && self.known.get(&key).is_none_or(|old| old.port != known.port) {
+            return false;
+        }
+        self.known.insert(key, known);
+        true
+    }
+
+    /// Forgets those that `is_gone` names, and says which.
+    fn forget(&mut self, is_gone: impl Fn(u16, MacAddr, PortId) -> bool) -> Vec<NeighbourKey> {
+        let mut gone = Vec::new();
+        self.known.retain(|(domain, ip), known| {
+            let is_gone = is_gone(*domain, known.mac, known.port);
+            if is_gone {
+                gone.push(NeighbourKey::v4(DomainId(*domain), ip.octets()));
+            }
+            !is_gone
+        });
+        gone
+    }
+}
+
+impl Controller {
+    /// The data path saw an ARP packet say who has an address.
+    pub(crate) fn note_neighbour(&mut self, notice: &Notice) {
+        let [a, b, c, d, ..] = notice.ip;
+        let ip = Ipv4Addr::new(a, b, c, d);
+        if ip.is_unspecified() || ip.is_broadcast() || ip.is_multicast() || ip.is_loopback() {
+            return;
+        }
+        let (mac, port) = (MacAddr::from_bits(notice.mac), PortId(notice.port));
+        if !self.neighbours.learn(notice.domain, ip, Known { mac, port }) {
+            return tracing::debug!(%ip, %mac, port = port.0, "the port claims too many addresses");
+        }
+        let key = NeighbourKey::v4(DomainId(notice.domain), ip.octets());
+        if let Err(error) = self.datapath().set_neighbour(&key, Some(Neighbour(mac.bits()))) {
+            tracing::debug!(%ip, %mac, error = chain(&error), "cannot remember a neighbour");
+        }
+        tracing::trace!(%ip, %mac, port = port.0, "neighbour");
+    }
+
+    /// A frame that the data path could not decide about: an ARP request for an address nobody is known to have.
+    pub(crate) fn take_punt(&mut self, punt: &PuntRecord) {
+        let frame = punt.bytes();
+        let arp = frame.get(ETHERNET_BYTES..).and_then(<[u8]>::first_chunk::<ARP_BYTES>);
+        let Some(arp) = arp.map(Arp::parse).filter(Arp::is_some) else { return };
+        let question = Question { domain: punt.domain, asker: arp.sender_mac, target: arp.target_ip };
+        let now_ns = self.datapath().now_ns();
+        if !self.neighbours.may_flood(question, now_ns) {
+            return;
+        }
+        if let Err(error) = self.datapath().flood(PortId(punt.port), frame) {
+            tracing::debug!(port = punt.port, error = chain(&error), "cannot flood a punted frame");
+        }
+    }
+
+    /// A port was flushed: what was behind it is no longer answered for.
+    pub(crate) fn forget_neighbours_of(&mut self, port: PortId) {
+        let gone = self.neighbours.forget(|_, _, at| at == port);
+        self.withdraw_neighbours(&gone);
+    }
+
+    /// A station was forgotten.
+    pub(crate) fn forget_neighbours_at(&mut self, key: FdbKey) {
+        let gone = self.neighbours.forget(|domain, mac, _| domain == key.domain().0 && mac == key.mac());
+        self.withdraw_neighbours(&gone);
+    }
+
+    fn withdraw_neighbours(&mut self, gone: &[NeighbourKey]) {
+        for key in gone {
+            if let Err(error) = self.datapath().set_neighbour(key, None) {
+                tracing::warn!(error = chain(&error), "cannot forget a neighbour");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Known = Known { mac: MacAddr::from_bits(1), port: PortId(1) };
+
+    #[test]
+    fn a_question_is_flooded_once_and_again_when_the_host_asks_again() {
+        let mut neighbours = Neighbours::default();
+        let question = Question { domain: 1, asker: MacAddr::from_bits(1), target: [10, 0, 0, 2] };
+        assert!(neighbours.may_flood(question, 0));
+        assert!(!neighbours.may_flood(question, DUPLICATE_WITHIN_NS - 1));
+        assert!(neighbours.may_flood(question, DUPLICATE_WITHIN_NS));
+        assert!(neighbours.may_flood(Question { domain: 2, ..question }, 0));
+    }
+
+    #[test]
+    fn questions_remembered_are_bounded() {
+        let mut neighbours = Neighbours::default();
+        for n in 0..=QUESTIONS as u32 {
+            let question = Question { domain: 1, asker: MacAddr::from_bits(1), target: n.to_be_bytes() };
+            assert!(neighbours.may_flood(question, 0));
+        }
+        assert!(neighbours.flooded.len() <= QUESTIONS);
+    }
+
+    #[test]
+    fn a_port_cannot_claim_every_address() {
+        let mut neighbours = Neighbours::default();
+        for n in 0..PER_PORT as u32 {
+            assert!(neighbours.learn(1, Ipv4Addr::from(n), ONE));
+        }
+        assert!(!neighbours.learn(1, Ipv4Addr::BROADCAST, ONE));
+        assert!(neighbours.learn(1, Ipv4Addr::from(0), Known { mac: MacAddr::from_bits(2), ..ONE }));
+        assert!(neighbours.learn(1, Ipv4Addr::BROADCAST, Known { port: PortId(2), ..ONE }));
+    }
+
+    #[test]
+    fn a_flushed_port_takes_its_neighbours_along() {
+        let mut neighbours = Neighbours::default();
+        neighbours.learn(1, Ipv4Addr::from(1), ONE);
+        neighbours.learn(1, Ipv4Addr::from(2), Known { port: PortId(2), ..ONE });
+        assert_eq!(neighbours.forget(|_, _, port| port == PortId(1)).len(), 1);
+        assert_eq!(neighbours.known.len(), 1);
+    }
+}
