@@ -1,3 +1,7 @@
 //! The `vswitch` binary: the controller (`vswitch run`) and its clients (everything else).
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    vswitch::cli::main()
+}

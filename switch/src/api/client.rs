@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::header::{CONTENT_TYPE, HOST};
 use axum::http::{Request as HttpRequest, Response};
 use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -24,7 +24,7 @@ pub const DEFAULT_SOCKET: &str = "/run/vswitch/vswitch.sock";
 /// Longer than the server's own limit, so that its words arrive.
 const ANSWER_LIMIT: Duration = Duration::from_secs(70);
 
-/// Bytes of a reply that are read: a full FDB has under 10 MiB.
+/// Bytes of a reply that are read: at 130 bytes an entry, two million FDB entries.
 const REPLY_LIMIT: usize = 256 * 1024 * 1024;
 
 /// Bytes of one event's line that are read.
@@ -61,10 +61,7 @@ impl Client {
         let answer = async {
             let response = self.send(call).await?;
             let succeeded = response.status().is_success();
-            let body = Limited::new(response.into_body(), REPLY_LIMIT).collect().await;
-            let body = body
-                .map_err(|error| self.went_away(&error.to_string()))?
-                .to_bytes();
+            let body = self.read(response.into_body()).await?;
             if succeeded {
                 wire::decode(&request, &body)
             } else {
@@ -101,12 +98,7 @@ impl Client {
                 unread: BytesMut::new(),
             });
         }
-        let body = Limited::new(response.into_body(), LINE_LIMIT).collect().await;
-        Err(refusal(
-            &body
-                .map_err(|error| self.went_away(&error.to_string()))?
-                .to_bytes(),
-        ))
+        Err(refusal(&self.read(response.into_body()).await?))
     }
 
     async fn send(&self, call: HttpCall) -> Result<Response<Incoming>, ApiError> {
@@ -131,6 +123,19 @@ impl Client {
             .map_err(|error| self.went_away(&error.to_string()))
     }
 
+    async fn read(&self, body: Incoming) -> Result<Bytes, ApiError> {
+        match Limited::new(body, REPLY_LIMIT).collect().await {
+            Ok(body) => Ok(body.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => Err(ApiError::new(
+                ErrorCode::LimitReached,
+                format!(
+                    "reply of the controller: longer than {REPLY_LIMIT} bytes: ask for less, by network or port"
+                ),
+            )),
+            Err(error) => Err(self.went_away(&error.to_string())),
+        }
+    }
+
     fn no_connection(&self, error: &io::Error) -> ApiError {
         let path = self.socket.display();
         match error.kind() {
@@ -143,7 +148,7 @@ impl Client {
             io::ErrorKind::PermissionDenied => ApiError::new(
                 ErrorCode::PermissionDenied,
                 format!(
-                    "control socket {path}: permission denied: use root or a member of the group {SOCKET_GROUP}"
+                    "control socket {path}: permission denied: use root or a member of the group that owns it ({SOCKET_GROUP}, where that exists)"
                 ),
             ),
             io::ErrorKind::InvalidInput => ApiError::new(

@@ -11,7 +11,7 @@ use super::types::{Event, Reply, Request};
 /// Calls that may wait for the loop; a caller beyond that waits for a place, at most as long as its request may take.
 pub const CALL_QUEUE: usize = 64;
 
-/// Events kept for the slowest reader; about 200 bytes each.
+/// Events kept for the slowest reader; each is a few names and a MAC.
 pub const EVENT_QUEUE: usize = 4096;
 
 /// One request on its way to the loop.

@@ -23,4 +23,4 @@ pub mod client;
 mod sys;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

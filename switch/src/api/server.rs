@@ -22,7 +22,7 @@ use super::error::{ApiError, ErrorCode};
 use super::handle::Handle;
 use super::peer::Peer;
 use super::routes;
-use super::socket::{ControlSocket, SOCKET_GROUP};
+use super::socket::ControlSocket;
 
 /// Bytes that hyper buffers of one connection's head or of what it has not read yet.
 const CONNECTION_BUFFER: usize = 64 * 1024;
@@ -41,7 +41,7 @@ pub struct Bounds {
     pub head: Duration,
     /// For a request's body.
     pub body: Duration,
-    /// From the head to the answer. The kernel's slowest step, detaching from a busy link, takes well under a second.
+    /// From the head to the answer; teardown of a full switch is the longest request.
     pub request: Duration,
     /// For requests under way when the controller stops.
     pub leave: Duration,
@@ -84,7 +84,7 @@ impl Caller {
         }
         let uid = self.peer.uid;
         let message = format!(
-            "{what}: user {uid} may not change the switch: use root or a member of the group {SOCKET_GROUP}"
+            "{what}: user {uid} may not change the switch: use root or a member of the group that owns the socket"
         );
         Err(ApiError::new(ErrorCode::PermissionDenied, message))
     }

@@ -25,17 +25,17 @@ use super::types::{Request, samples};
 const STUCK_LINK: &str = "stuck";
 
 /// A server with a loop behind it that answers every request and remembers it.
-struct Fixture {
+pub(crate) struct Fixture {
     _folder: TempDir,
-    socket: PathBuf,
-    handle: Handle,
+    pub(crate) socket: PathBuf,
+    pub(crate) handle: Handle,
     asked: Arc<Mutex<Vec<Request>>>,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
 }
 
 impl Fixture {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Bounds::default()).await
     }
 
