@@ -55,14 +55,10 @@ fn build() -> Result<(), String> {
     cargo.arg("--target-dir").arg(&target_dir).current_dir(&root);
 
     let again = "if the toolchain is at fault, delete .tools/ebpf-toolchain and run `cargo xtask setup`";
-    let output = cargo
-        .output()
-        .map_err(|error| format!("cannot start {cargo:?}: {error}; {again}"))?;
+    let output = cargo.output().map_err(|error| format!("cannot start {cargo:?}: {error}; {again}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!(
-            "{said}\nthe eBPF programs do not build, see above; {again}"
-        ));
+        return Err(format!("{said}\nthe eBPF programs do not build, see above; {again}"));
     }
     let built = target_dir.join(ebpf_cargo::TARGET).join("release/vswitch-ebpf");
     fs::copy(&built, out_dir.join("vswitch.bpf.o"))

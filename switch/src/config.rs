@@ -98,11 +98,7 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            fdb_entries: 65_536,
-            ports: 8_192,
-            networks: 1_024,
-        }
+        Self { fdb_entries: 65_536, ports: 8_192, networks: 1_024 }
     }
 }
 
@@ -157,17 +153,11 @@ impl Config {
             },
         };
         let default = Self::default();
-        let plugin_in_file = file
-            .docker_plugin
-            .map(|path| (path != Path::new(NO_PLUGIN)).then_some(path));
+        let plugin_in_file = file.docker_plugin.map(|path| (path != Path::new(NO_PLUGIN)).then_some(path));
         Ok(Self {
             paths: Paths {
                 socket: absolute(said.socket.or(file.socket).unwrap_or(default.paths.socket)),
-                state_dir: absolute(
-                    said.state_dir
-                        .or(file.state_dir)
-                        .unwrap_or(default.paths.state_dir),
-                ),
+                state_dir: absolute(said.state_dir.or(file.state_dir).unwrap_or(default.paths.state_dir)),
                 bpffs: absolute(said.bpffs.or(file.bpffs).unwrap_or(default.paths.bpffs)),
             },
             log: said.log.or(file.log).unwrap_or(default.log),
@@ -209,21 +199,12 @@ struct LimitsInFile {
 
 impl ConfigFile {
     fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
-            path: path.to_path_buf(),
-            source,
-        })?;
+        let text = fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
         let file: Self = toml::from_str(&text).map_err(|source| {
-            let before = source
-                .span()
-                .and_then(|span| text.get(..span.start))
-                .unwrap_or_default();
+            let before = source.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
-            ConfigError::Parse {
-                path: path.to_path_buf(),
-                line,
-                source: Box::new(source),
-            }
+            ConfigError::Parse { path: path.to_path_buf(), line, source: Box::new(source) }
         })?;
         let limits = [
             ("fdb_entries", file.limits.fdb_entries, Limits::FDB_ENTRIES),
@@ -232,12 +213,7 @@ impl ConfigFile {
         ];
         for (name, value, range) in limits {
             if let Some(value) = value.filter(|value| !range.contains(value)) {
-                return Err(ConfigError::Limit {
-                    path: path.to_path_buf(),
-                    name,
-                    value,
-                    range,
-                });
+                return Err(ConfigError::Limit { path: path.to_path_buf(), name, value, range });
             }
         }
         Ok(file)

@@ -1,48 +1,113 @@
-//! The controller as a process: opens the control socket, says that it is ready, serves until it is told to stop.
+//! The controller as a process: opens data path, state and control socket, says that it is ready, serves until it is told
+//! to stop. The data path goes on without it.
 
 use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
+use nix::mount::{MsFlags, mount};
+use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
+use vswitch_common::event::{Notice, NoticeKind};
 
 use crate::api::error::{ApiError, ErrorCode};
-use crate::api::handle::{Call, Handle};
+use crate::api::handle::Handle;
 use crate::api::server::{Bounds, serve};
 use crate::api::socket::ControlSocket;
-use crate::api::types::Done;
-use crate::config::{Config, Paths};
+use crate::api::types::{self, Done, Event};
+use crate::config::{Config, Paths, TcAttach};
+use crate::controller::state::State;
+use crate::controller::store::Store;
+use crate::controller::view::View;
+use crate::controller::{Controller, Ended, Open, Sources};
+use crate::datapath::{Bpf, DatapathError, Rings, Settings, TcMode, events};
+use crate::error::chain;
+use crate::netlink::Netlink;
+use crate::netlink::monitor::Monitor;
 
-/// Runs the controller until SIGTERM or SIGINT.
+/// Notices and punts that may wait for the loop; what comes beyond stays in the kernel's rings.
+const QUEUE: usize = 1_024;
+
+/// The usual place of the BPF file system.
+const BPFFS: &str = "/sys/fs/bpf";
+
+/// Runs the controller until SIGTERM or SIGINT, or until it is torn down.
 ///
 /// # Errors
 /// When it cannot start; an [`ApiError`] inside where the user can do something about it.
 pub fn run(config: Config) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("async runtime")?;
-    runtime.block_on(serve_until_told(config))
+    runtime()?.block_on(serve_until_told(config))
 }
 
 /// Removes what vswitch made while no controller runs.
 ///
 /// # Errors
-/// `not-running`: only a running controller can do it as yet.
+/// When there is nothing of the kind, another controller has it, or the kernel refuses.
 pub fn teardown_offline(paths: &Paths) -> Result<Done, ApiError> {
-    let path = paths.socket.display();
-    let message = format!("no controller answers at {path}: start one with `vswitch run`, then tear it down");
-    Err(ApiError::new(ErrorCode::NotRunning, message))
+    if !paths.bpffs.exists() && !paths.state_dir.exists() {
+        let message = format!(
+            "no controller answers at {}, and there is nothing to remove under {} and {}",
+            paths.socket.display(),
+            paths.bpffs.display(),
+            paths.state_dir.display()
+        );
+        return Err(ApiError::new(ErrorCode::NotRunning, message));
+    }
+    let config = Config { paths: paths.clone(), ..Config::default() };
+    let runtime = runtime().map_err(|error| ApiError::internal(format!("{error:#}")))?;
+    runtime.block_on(async {
+        let (handle, _calls) = Handle::new();
+        let (controller, _rings) = open(&config, handle, Arc::default()).await?;
+        controller.tear_down_now().await
+    })
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("async runtime")
 }
 
 async fn serve_until_told(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
     let socket = ControlSocket::bind(&config.paths.socket).await?;
-    let (handle, mut calls) = Handle::new();
-    let (stop, stopped) = watch::channel(false);
+    let (handle, calls) = Handle::new();
+    let view = Arc::<View>::default();
+    let (mut controller, rings) = open(&config, handle.clone(), Arc::clone(&view)).await?;
+    let netlink = Netlink::open().context("netlink")?;
+    let monitor = Monitor::open(&netlink).await.context("netlink")?;
+    let (stop_loop, stop) = mpsc::channel(1);
+    let (punts, neighbours) = read_rings(rings, handle.clone(), view);
+    let (stop_server, stopped) = watch::channel(false);
     let server = tokio::spawn(serve(socket, handle, Bounds::default(), stopped));
+    let sources = Sources { calls, monitor, neighbours, punts, stop };
+    let mut served = tokio::spawn(async move { controller.run(sources).await });
+    say_ready(&config)?;
+    let ended = tokio::select! {
+        ended = &mut served => ended.context("the controller's loop")?,
+        _ = terminate.recv() => stop_and_join(stop_loop, served).await?,
+        _ = interrupt.recv() => stop_and_join(stop_loop, served).await?,
+    };
+    match ended {
+        Ended::Left => info!("leaving; the data path goes on"),
+        Ended::TornDown => info!("everything that vswitch made is removed"),
+    }
+    stop_server.send_replace(true);
+    server.await.context("control socket's server")
+}
+
+async fn stop_and_join(
+    stop: mpsc::Sender<()>,
+    served: tokio::task::JoinHandle<Ended>,
+) -> anyhow::Result<Ended> {
+    let _ended_already = stop.send(()).await;
+    served.await.context("the controller's loop")
+}
+
+/// Says on standard output and to systemd that requests are served.
+fn say_ready(config: &Config) -> anyhow::Result<()> {
     let mut out = io::stdout();
     writeln!(out, "ready {}", config.paths.socket.display())
         .and_then(|()| out.flush())
@@ -50,25 +115,109 @@ async fn serve_until_told(config: Config) -> anyhow::Result<()> {
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         warn!(%error, "systemd cannot be told that the controller is ready");
     }
-    loop {
-        tokio::select! {
-            call = calls.recv() => match call {
-                Some(call) => answer(call),
-                None => break,
-            },
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-        }
-    }
-    info!("told to stop");
-    stop.send_replace(true);
-    server.await.context("control socket's server")
+    Ok(())
 }
 
-fn answer(call: Call) {
-    let refusal = ApiError::new(
-        ErrorCode::Unsupported,
-        "the controller's loop is not part of this build",
-    );
-    let _caller_gone = call.reply.send(Err(refusal));
+/// Opens state and data path and brings every port about.
+async fn open(config: &Config, handle: Handle, view: Arc<View>) -> Result<(Controller, Rings), ApiError> {
+    let of_store = |error| ApiError::new(ErrorCode::State, chain(&error));
+    let store = Store::open(&config.paths.state_dir).map_err(of_store)?;
+    let mut state = store.load().map_err(of_store)?.unwrap_or_default();
+    mount_bpffs(&config.paths.bpffs, &mut state)?;
+    let settings = Settings {
+        pins: config.paths.bpffs.clone(),
+        fdb_dynamic: config.limits.fdb_entries,
+        tc_mode: match config.tc_attach {
+            TcAttach::Auto => None,
+            TcAttach::Tcx => Some(TcMode::Tcx),
+            TcAttach::Clsact => Some(TcMode::Clsact),
+        },
+    };
+    let (datapath, rings, adopted) = Bpf::open(&settings).map_err(|error| not_opened(&error))?;
+    let netlink = Netlink::open().map_err(|error| ApiError::new(ErrorCode::Kernel, chain(&error)))?;
+    let show = |path: &Path| path.display().to_string();
+    let paths = types::Paths {
+        socket: show(&config.paths.socket),
+        state_dir: show(&config.paths.state_dir),
+        bpffs: show(&config.paths.bpffs),
+    };
+    let open = Open {
+        datapath: Box::new(datapath),
+        adopted,
+        netlink,
+        store,
+        state,
+        handle,
+        view,
+        fdb_dynamic: config.limits.fdb_entries,
+        paths,
+    };
+    Ok((Controller::open(open).await?, rings))
+}
+
+fn not_opened(error: &DatapathError) -> ApiError {
+    let code = match error {
+        DatapathError::ForeignAbi { .. } => ErrorCode::State,
+        _ => ErrorCode::Kernel,
+    };
+    let remedy = match error.errno() {
+        Some(libc::EPERM) => ": run vswitch as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN",
+        Some(libc::EINVAL | libc::ENOSYS) => ": vswitch needs Linux 5.17 or later, with CONFIG_BPF_SYSCALL",
+        _ => "",
+    };
+    ApiError::new(code, format!("{}{remedy}", chain(error)))
+}
+
+/// Mounts a bpffs where the pins are to be, unless there is one. Noted in the state, so that a teardown unmounts it.
+fn mount_bpffs(pins: &Path, state: &mut State) -> Result<(), ApiError> {
+    let existing = pins.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    if statfs(existing).is_ok_and(|fs| fs.filesystem_type() == BPF_FS_MAGIC) {
+        return Ok(());
+    }
+    let place = if pins.starts_with(BPFFS) { PathBuf::from(BPFFS) } else { pins.to_owned() };
+    let failed = |error: &dyn std::error::Error| {
+        let place = place.display();
+        ApiError::new(
+            ErrorCode::Kernel,
+            format!(
+                "cannot mount a bpffs at {place} ({error}): `mount -t bpf bpf {place}`, or give another --bpffs"
+            ),
+        )
+    };
+    std::fs::create_dir_all(&place).map_err(|error| failed(&error))?;
+    mount(Some("bpf"), &place, Some("bpf"), MsFlags::empty(), None::<&str>)
+        .map_err(|error| failed(&error))?;
+    info!(path = %place.display(), "mounted a bpffs");
+    state.mounted = Some(place);
+    Ok(())
+}
+
+/// Reads the rings: notices become events for whoever watches, and what the loop needs goes to the loop.
+fn read_rings(
+    rings: Rings,
+    handle: Handle,
+    view: Arc<View>,
+) -> (mpsc::Receiver<vswitch_common::event::PuntRecord>, mpsc::Receiver<Notice>) {
+    let (to_punts, punts) = mpsc::channel(QUEUE);
+    let (to_neighbours, neighbours) = mpsc::channel(QUEUE);
+    let (to_notices, mut notices) = mpsc::channel::<Notice>(QUEUE);
+    tokio::spawn(async move { log_end("punts", events::read_punts(rings.punts, to_punts).await) });
+    tokio::spawn(async move { log_end("notices", events::read_notices(rings.events, to_notices).await) });
+    tokio::spawn(async move {
+        while let Some(notice) = notices.recv().await {
+            if let Some(what) = view.event(&notice) {
+                handle.publish(Event::now(what));
+            } else if NoticeKind::from_number(notice.kind) == Some(NoticeKind::Neighbour) {
+                // A loop that is behind hears of the neighbour with its next packet.
+                let _later = to_neighbours.try_send(notice);
+            }
+        }
+    });
+    (punts, neighbours)
+}
+
+fn log_end(ring: &str, ended: io::Result<()>) {
+    if let Err(error) = ended {
+        warn!(ring, %error, "cannot read a ring any more");
+    }
 }

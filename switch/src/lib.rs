@@ -1,9 +1,17 @@
 //! vswitch: a virtual switch for the containers of a Linux host.
+//!
+//! One crate for one binary: the controller (`daemon`, `controller`) and its clients (`cli`), which share `api` alone.
 
-pub mod api;
 pub mod cli;
 pub mod config;
 pub mod daemon;
+
+pub mod api;
+pub mod controller;
+pub mod neighbours;
+
 pub mod datapath;
 pub mod netlink;
+
+pub mod error;
 pub mod sys;

@@ -31,11 +31,7 @@ pub(crate) fn binary(release: bool) -> Result<PathBuf> {
         build.arg("--release");
     }
     run_command(&mut build)?;
-    Ok(target_dir().join(if release {
-        "release/vswitch"
-    } else {
-        "debug/vswitch"
-    }))
+    Ok(target_dir().join(if release { "release/vswitch" } else { "debug/vswitch" }))
 }
 
 /// Where cargo puts what it builds here.

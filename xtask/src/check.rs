@@ -13,39 +13,15 @@ use crate::setup;
 type Step = (&'static str, &'static str, fn() -> Result<()>);
 
 const STEPS: [Step; 7] = [
-    ("format", "run `cargo fmt --all`", || {
-        run_command(cargo("fmt").args(["--all", "--", "--check"]))
+    ("format", "run `cargo fmt --all`", || run_command(cargo("fmt").args(["--all", "--", "--check"]))),
+    ("house rules", "mend the files named above; the reasons are in xtask/README.md", rules::check),
+    ("lints", "mend what clippy names above; `cargo clippy --fix` does the simple ones", lint_host),
+    ("lints, eBPF", "mend what clippy names above, in switch-ebpf/", lint_ebpf),
+    ("documentation", "mend the comments that rustdoc names above", document),
+    ("unit tests", "run the failed test alone: `cargo test --package PACKAGE NAME`", test_libraries),
+    ("unit tests, xtask", "run the failed test alone: `cargo test --package xtask NAME`", || {
+        run_command(cargo("test").args(["--quiet", "--package", "xtask"]))
     }),
-    (
-        "house rules",
-        "mend the files named above; the reasons are in xtask/README.md",
-        rules::check,
-    ),
-    (
-        "lints",
-        "mend what clippy names above; `cargo clippy --fix` does the simple ones",
-        lint_host,
-    ),
-    (
-        "lints, eBPF",
-        "mend what clippy names above, in switch-ebpf/",
-        lint_ebpf,
-    ),
-    (
-        "documentation",
-        "mend the comments that rustdoc names above",
-        document,
-    ),
-    (
-        "unit tests",
-        "run the failed test alone: `cargo test --package PACKAGE NAME`",
-        test_libraries,
-    ),
-    (
-        "unit tests, xtask",
-        "run the failed test alone: `cargo test --package xtask NAME`",
-        || run_command(cargo("test").args(["--quiet", "--package", "xtask"])),
-    ),
 ];
 
 pub(crate) fn run() -> Result<()> {

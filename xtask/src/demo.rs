@@ -27,10 +27,7 @@ pub(crate) fn run(binary: &Path, once: bool) -> Result<()> {
         return Ok(());
     }
     println!("Look around: {}", shown(stage.vswitch().args(["port", "show"])));
-    println!(
-        "A shell on host a: nsenter --net={} bash",
-        HOSTS[0].namespace().display()
-    );
+    println!("A shell on host a: nsenter --net={} bash", HOSTS[0].namespace().display());
     println!("Ctrl-C takes it all down.");
     while !interrupts.wait() {
         stage.controller_lives()?;
@@ -41,11 +38,7 @@ pub(crate) fn run(binary: &Path, once: bool) -> Result<()> {
 
 fn play(stage: &mut Stage, interrupts: &Interrupts) -> Result<()> {
     let go_on = || {
-        if interrupts.came() {
-            bail!("interrupted")
-        } else {
-            Ok(())
-        }
+        if interrupts.came() { bail!("interrupted") } else { Ok(()) }
     };
     say("Three hosts, each with an ordinary veth pair: one end in the host, one at the switch");
     stage.set_up_hosts()?;
@@ -99,9 +92,6 @@ mod tests {
 
     #[test]
     fn three_hosts_make_six_pairs() {
-        assert_eq!(
-            pairs().collect::<Vec<_>>(),
-            [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
-        );
+        assert_eq!(pairs().collect::<Vec<_>>(), [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]);
     }
 }

@@ -49,22 +49,9 @@ pub(crate) fn value<'a>(record: &'a str, key: &str) -> Result<&'a str, String> {
 
 /// What an enclosing cargo sets for its own compiler; how to reach a registry and the job server stay.
 fn belongs_to_the_outer_build(name: &str) -> bool {
-    const KEPT: [&str; 6] = [
-        "CARGO_HOME",
-        "CARGO_MAKEFLAGS",
-        "CARGO_HTTP_",
-        "CARGO_NET_",
-        "CARGO_REGISTR",
-        "CARGO_SOURCE_",
-    ];
-    let outer = [
-        "CARGO",
-        "RUSTC",
-        "RUSTFLAGS",
-        "RUSTDOC",
-        "RUSTUP_TOOLCHAIN",
-        "CLIPPY_",
-    ];
+    const KEPT: [&str; 6] =
+        ["CARGO_HOME", "CARGO_MAKEFLAGS", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_SOURCE_"];
+    let outer = ["CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC", "RUSTUP_TOOLCHAIN", "CLIPPY_"];
     outer.iter().any(|prefix| name.starts_with(prefix)) && !KEPT.iter().any(|prefix| name.starts_with(prefix))
 }
 
@@ -80,30 +67,15 @@ mod tests {
 
     #[test]
     fn key_is_not_mistaken_for_a_longer_one() {
-        assert_eq!(
-            value("RUSTC_BOOTSTRAP=1\nRUSTC=/bin/rustc\n", "RUSTC"),
-            Ok("/bin/rustc")
-        );
+        assert_eq!(value("RUSTC_BOOTSTRAP=1\nRUSTC=/bin/rustc\n", "RUSTC"), Ok("/bin/rustc"));
     }
 
     #[test]
     fn outer_build_is_hidden_and_the_way_to_the_registry_is_not() {
-        for hidden in [
-            "RUSTC",
-            "RUSTC_WORKSPACE_WRAPPER",
-            "CARGO_TARGET_DIR",
-            "RUSTUP_TOOLCHAIN",
-            "CARGO",
-        ] {
+        for hidden in ["RUSTC", "RUSTC_WORKSPACE_WRAPPER", "CARGO_TARGET_DIR", "RUSTUP_TOOLCHAIN", "CARGO"] {
             assert!(belongs_to_the_outer_build(hidden), "{hidden}");
         }
-        for kept in [
-            "CARGO_HOME",
-            "CARGO_HTTP_PROXY",
-            "RUSTUP_HOME",
-            "PATH",
-            "CARGO_MAKEFLAGS",
-        ] {
+        for kept in ["CARGO_HOME", "CARGO_HTTP_PROXY", "RUSTUP_HOME", "PATH", "CARGO_MAKEFLAGS"] {
             assert!(!belongs_to_the_outer_build(kept), "{kept}");
         }
     }

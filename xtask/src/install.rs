@@ -20,16 +20,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let built = build::binary(true)?;
     let target = installed(&arguments.prefix);
     place(&built, &target).with_context(|| {
-        format!(
-            "cannot install {0}; run `sudo install -D -m 755 {1} {0}`",
-            target.display(),
-            built.display()
-        )
+        format!("cannot install {0}; run `sudo install -D -m 755 {1} {0}`", target.display(), built.display())
     })?;
-    println!(
-        "installed {}; `cargo xtask uninstall` removes it",
-        target.display()
-    );
+    println!("installed {}; `cargo xtask uninstall` removes it", target.display());
     Ok(())
 }
 

@@ -9,9 +9,7 @@ use anyhow::{Context as _, Result, bail};
 /// The project's root folder; every verb works from there.
 pub(crate) fn root_dir() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent()
-        .expect("xtask lies in the project's root")
-        .to_owned()
+    here.parent().expect("xtask lies in the project's root").to_owned()
 }
 
 /// A cargo of the toolchain that runs this, so that `cargo +other xtask` keeps its meaning.
@@ -23,9 +21,7 @@ pub(crate) fn cargo(verb: &str) -> Command {
 
 /// Runs to the end with our own standard streams.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start {}", shown(command)))?;
+    let status = command.status().with_context(|| format!("cannot start {}", shown(command)))?;
     if !status.success() {
         bail!("{} failed: {status}", shown(command));
     }
@@ -34,27 +30,18 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 
 /// Runs to the end without input and gives what it printed; a failure carries its complaint.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot start {}", shown(command)))?;
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {}", shown(command)))?;
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "{} failed: {}: {}",
-            shown(command),
-            output.status,
-            complaint.trim()
-        );
+        bail!("{} failed: {}: {}", shown(command), output.status, complaint.trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The command as one would type it.
 pub(crate) fn shown(command: &Command) -> String {
-    let program = Path::new(command.get_program())
-        .file_name()
-        .unwrap_or(command.get_program());
+    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let words = std::iter::once(program).chain(command.get_args());
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }

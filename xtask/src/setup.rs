@@ -36,10 +36,7 @@ pub(crate) fn ensure() -> Result<()> {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
     if plan::actions(&machine::look()?).is_empty() {
-        println!(
-            "setup: everything is there ({:.1} s)",
-            start.elapsed().as_secs_f32()
-        );
+        println!("setup: everything is there ({:.1} s)", start.elapsed().as_secs_f32());
         return Ok(());
     }
     if arguments.dry_run {

@@ -17,17 +17,13 @@ pub(crate) struct Arguments {
 const THREADS: &str = "2";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    need_root(
-        "test",
-        "its tests make network namespaces and load programs into the kernel",
-    )?;
+    need_root("test", "its tests make network namespaces and load programs into the kernel")?;
     setup::ensure()?;
     // With the same packages as the tests, so that nothing is compiled twice.
     run_command(cargo("build").args(WORKSPACE).arg("--bins"))?;
     let mut test = cargo("test");
     test.args(WORKSPACE).arg("--no-fail-fast");
-    test.args(&arguments.filter)
-        .args(["--", "--test-threads", THREADS]);
+    test.args(&arguments.filter).args(["--", "--test-threads", THREADS]);
     run_command(test.env("VSWITCH_BIN", build::target_dir().join("debug/vswitch")))
 }
 

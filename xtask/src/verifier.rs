@@ -6,10 +6,7 @@ use crate::process::{cargo, need_root, run as run_command};
 use crate::setup;
 
 pub(crate) fn run() -> Result<()> {
-    need_root(
-        "verifier",
-        "the kernel counts instructions while it loads a program",
-    )?;
+    need_root("verifier", "the kernel counts instructions while it loads a program")?;
     setup::ensure()?;
     run_command(cargo("run").args(["--quiet", "--package", "vswitch-tests", "--bin", "verifier"]))
 }

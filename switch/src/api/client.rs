@@ -40,9 +40,7 @@ impl Client {
     /// For the controller at that socket, which is not looked at yet.
     #[must_use]
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self {
-            socket: socket.into(),
-        }
+        Self { socket: socket.into() }
     }
 
     /// The socket's path.
@@ -62,20 +60,13 @@ impl Client {
             let response = self.send(call).await?;
             let succeeded = response.status().is_success();
             let body = self.read(response.into_body()).await?;
-            if succeeded {
-                wire::decode(&request, &body)
-            } else {
-                Err(refusal(&body))
-            }
+            if succeeded { wire::decode(&request, &body) } else { Err(refusal(&body)) }
         };
         match tokio::time::timeout(ANSWER_LIMIT, answer).await {
             Ok(answer) => answer,
             Err(_) => Err(ApiError::new(
                 ErrorCode::Timeout,
-                format!(
-                    "the controller at {} does not answer: look at its log",
-                    self.socket.display()
-                ),
+                format!("the controller at {} does not answer: look at its log", self.socket.display()),
             )),
         }
     }
@@ -85,26 +76,16 @@ impl Client {
     /// # Errors
     /// As [`Client::call`].
     pub async fn events(&self) -> Result<Events, ApiError> {
-        let call = HttpCall {
-            method: hyper::Method::GET,
-            target: "/v1/events".to_string(),
-            body: None,
-        };
+        let call = HttpCall { method: hyper::Method::GET, target: "/v1/events".to_string(), body: None };
         let response = self.send(call).await?;
         if response.status().is_success() {
-            return Ok(Events {
-                client: self.clone(),
-                body: response.into_body(),
-                unread: BytesMut::new(),
-            });
+            return Ok(Events { client: self.clone(), body: response.into_body(), unread: BytesMut::new() });
         }
         Err(refusal(&self.read(response.into_body()).await?))
     }
 
     async fn send(&self, call: HttpCall) -> Result<Response<Incoming>, ApiError> {
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(|error| self.no_connection(&error))?;
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.no_connection(&error))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.went_away(&error.to_string()))?;
@@ -117,10 +98,7 @@ impl Client {
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from(call.body.unwrap_or_default())))
             .map_err(|error| ApiError::internal(format!("request {}: {error}", call.target)))?;
-        sender
-            .send_request(request)
-            .await
-            .map_err(|error| self.went_away(&error.to_string()))
+        sender.send_request(request).await.map_err(|error| self.went_away(&error.to_string()))
     }
 
     async fn read(&self, body: Incoming) -> Result<Bytes, ApiError> {
@@ -205,16 +183,12 @@ impl Events {
                 });
             }
             if self.unread.len() > LINE_LIMIT {
-                return Err(ApiError::internal(format!(
-                    "event: longer than {LINE_LIMIT} bytes"
-                )));
+                return Err(ApiError::internal(format!("event: longer than {LINE_LIMIT} bytes")));
             }
             match self.body.frame().await {
                 None => return Ok(None),
                 Some(Err(error)) => return Err(self.client.went_away(&error.to_string())),
-                Some(Ok(frame)) => self
-                    .unread
-                    .extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+                Some(Ok(frame)) => self.unread.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
             }
         }
     }

@@ -142,15 +142,8 @@ impl ApiError {
     /// Keeps the message on one line, whatever kernel, parser or user put into it.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl AsRef<str>) -> Self {
-        let lines = message
-            .as_ref()
-            .split(char::is_control)
-            .map(str::trim)
-            .filter(|part| !part.is_empty());
-        Self {
-            code,
-            message: lines.collect::<Vec<_>>().join(" "),
-        }
+        let lines = message.as_ref().split(char::is_control).map(str::trim).filter(|part| !part.is_empty());
+        Self { code, message: lines.collect::<Vec<_>>().join(" ") }
     }
 
     /// Shorthand for a body, query or path that cannot be understood.
@@ -185,10 +178,7 @@ mod tests {
 
     #[test]
     fn an_error_body_has_the_contracts_shape() {
-        let error = ApiError::new(
-            ErrorCode::PortExists,
-            "veth0 is a port of network default already",
-        );
+        let error = ApiError::new(ErrorCode::PortExists, "veth0 is a port of network default already");
         let json = serde_json::to_string(&ErrorBody { error }).expect("JSON");
         assert_eq!(
             json,

@@ -3,8 +3,6 @@
 //! hyper asks for the next line only when the last ones have left for the socket, so a slow reader holds back its own
 //! stream and nothing else; what it misses meanwhile falls out of the ring and is told as `lost`.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
@@ -36,14 +34,9 @@ pub(super) fn stream(context: &Context) -> Result<Response, ApiError> {
             format!("events: {most} readers watch already: end one of them"),
         )
     })?;
-    let reader = Reader {
-        events: context.handle.subscribe(),
-        stop: context.stop.clone(),
-        _place: place,
-    };
-    let lines = stream::unfold(reader, |mut reader| async move {
-        reader.lines().await.map(|lines| (lines, reader))
-    });
+    let reader = Reader { events: context.handle.subscribe(), stop: context.stop.clone(), _place: place };
+    let lines =
+        stream::unfold(reader, |mut reader| async move { reader.lines().await.map(|lines| (lines, reader)) });
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 
@@ -79,13 +72,5 @@ impl Reader {
 }
 
 fn lost(count: u64) -> Event {
-    Event {
-        time_ms: now_ms(),
-        what: EventKind::Lost { count },
-    }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    Event::now(EventKind::Lost { count })
 }

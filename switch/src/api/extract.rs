@@ -24,40 +24,31 @@ impl<T: DeserializeOwned> FromRequest<Context> for Body<T> {
 
     async fn from_request(request: Request, context: &Context) -> Result<Self, ApiError> {
         let seconds = context.bounds.body.as_secs_f32();
-        let bytes = tokio::time::timeout(context.bounds.body, collect(request))
-            .await
-            .map_err(|_| {
-                ApiError::bad_request(format!(
-                    "body: did not arrive whole within {seconds} s: send it again"
-                ))
-            })??;
+        let bytes = tokio::time::timeout(context.bounds.body, collect(request)).await.map_err(|_| {
+            ApiError::bad_request(format!("body: did not arrive whole within {seconds} s: send it again"))
+        })??;
         let Json(value) = Json::from_bytes(&bytes).map_err(|rejection| unreadable(&rejection))?;
         Ok(Self(value))
     }
 }
 
 async fn collect(request: Request) -> Result<Bytes, ApiError> {
-    let body = Limited::new(request.into_body(), BODY_LIMIT)
-        .collect()
-        .await
-        .map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                ApiError::new(
-                    ErrorCode::BodyTooLarge,
-                    format!("body: longer than {BODY_LIMIT} bytes: send less at once"),
-                )
-            } else {
-                ApiError::bad_request(format!("body: broke off: {error}: send it again"))
-            }
-        })?;
+    let body = Limited::new(request.into_body(), BODY_LIMIT).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            ApiError::new(
+                ErrorCode::BodyTooLarge,
+                format!("body: longer than {BODY_LIMIT} bytes: send less at once"),
+            )
+        } else {
+            ApiError::bad_request(format!("body: broke off: {error}: send it again"))
+        }
+    })?;
     Ok(body.to_bytes())
 }
 
 /// serde says the field's path, the cause, and line and column; axum's own words around it add nothing.
 fn unreadable(rejection: &JsonRejection) -> ApiError {
-    let cause = rejection
-        .source()
-        .map_or_else(|| rejection.body_text(), |source| source.to_string());
+    let cause = rejection.source().map_or_else(|| rejection.body_text(), |source| source.to_string());
     ApiError::bad_request(format!("body: {cause}: see the API's types"))
 }
 
@@ -69,13 +60,8 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Params<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let Query(value) = Query::try_from_uri(&parts.uri).map_err(|rejection| {
-            let cause = rejection
-                .source()
-                .map_or_else(|| rejection.body_text(), |source| source.to_string());
-            ApiError::bad_request(format!(
-                "query of {}: {cause}: see the API's routes",
-                parts.uri.path()
-            ))
+            let cause = rejection.source().map_or_else(|| rejection.body_text(), |source| source.to_string());
+            ApiError::bad_request(format!("query of {}: {cause}: see the API's routes", parts.uri.path()))
         })?;
         Ok(Self(value))
     }
@@ -90,11 +76,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match Path::<String>::from_request_parts(parts, state).await {
             Ok(Path(text)) => Ok(Self(text)),
-            Err(rejection) => Err(ApiError::bad_request(format!(
-                "path {}: {}",
-                parts.uri.path(),
-                rejection.body_text()
-            ))),
+            Err(rejection) => {
+                Err(ApiError::bad_request(format!("path {}: {}", parts.uri.path(), rejection.body_text())))
+            }
         }
     }
 }

@@ -45,10 +45,7 @@ impl Handle {
     /// The loop's own, or `shutting-down` when it has ended or ends before it answers.
     pub async fn call(&self, request: Request) -> Result<Reply, ApiError> {
         let (reply, answer) = oneshot::channel();
-        self.calls
-            .send(Call { request, reply })
-            .await
-            .map_err(|_| stopping())?;
+        self.calls.send(Call { request, reply }).await.map_err(|_| stopping())?;
         answer.await.map_err(|_| stopping())?
     }
 

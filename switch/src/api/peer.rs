@@ -31,12 +31,7 @@ impl Peer {
     pub fn of(stream: &UnixStream) -> io::Result<Self> {
         let credentials = stream.peer_cred()?;
         let groups = sys::peer_groups(stream.as_fd()).unwrap_or_default();
-        Ok(Self {
-            pid: credentials.pid(),
-            uid: credentials.uid(),
-            gid: credentials.gid(),
-            groups,
-        })
+        Ok(Self { pid: credentials.pid(), uid: credentials.uid(), gid: credentials.gid(), groups })
     }
 
     /// Whether the peer may change the switch: root, or a member of the group that owns the socket.
@@ -53,12 +48,7 @@ mod tests {
     const VSWITCH: u32 = 990;
 
     fn peer(uid: u32, gid: u32, groups: &[u32]) -> Peer {
-        Peer {
-            pid: None,
-            uid,
-            gid,
-            groups: groups.to_vec(),
-        }
+        Peer { pid: None, uid, gid, groups: groups.to_vec() }
     }
 
     #[test]
@@ -79,11 +69,8 @@ mod tests {
         let (stream, _other) = UnixStream::pair().expect("a socket pair");
         let peer = Peer::of(&stream).expect("credentials");
         assert_eq!(peer.uid, nix::unistd::geteuid().as_raw());
-        let mut groups: Vec<u32> = nix::unistd::getgroups()
-            .expect("groups")
-            .iter()
-            .map(|gid| gid.as_raw())
-            .collect();
+        let mut groups: Vec<u32> =
+            nix::unistd::getgroups().expect("groups").iter().map(|gid| gid.as_raw()).collect();
         let mut told = peer.groups;
         groups.sort_unstable();
         told.sort_unstable();

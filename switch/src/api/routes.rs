@@ -35,18 +35,12 @@ pub(super) fn router(context: &Context) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/teardown", post(teardown))
         .route("/v1/ports", get(port_list).post(port_add))
-        .route(
-            "/v1/ports/{link}",
-            get(port_show).patch(port_set).delete(port_del),
-        )
+        .route("/v1/ports/{link}", get(port_show).patch(port_set).delete(port_del))
         .route("/v1/fdb", get(fdb_show).post(fdb_add))
         .route("/v1/fdb/flush", post(fdb_flush))
         .route("/v1/fdb/{mac}", delete(fdb_del))
         .route("/v1/networks", get(network_list).post(network_create))
-        .route(
-            "/v1/networks/{name}",
-            get(network_inspect).patch(network_set).delete(network_remove),
-        )
+        .route("/v1/networks/{name}", get(network_inspect).patch(network_set).delete(network_remove))
         .route("/v1/stats", get(stats))
         .route("/v1/events", get(event_stream))
         .fallback(unknown_route)
@@ -79,19 +73,13 @@ async fn guard(
 }
 
 async fn unknown_route(request: HttpRequest) -> ApiError {
-    let message = format!(
-        "{}: no such route: the API's paths begin with /v1/",
-        request.uri().path()
-    );
+    let message = format!("{}: no such route: the API's paths begin with /v1/", request.uri().path());
     ApiError::new(ErrorCode::UnknownRoute, message)
 }
 
 async fn wrong_method(request: HttpRequest) -> ApiError {
-    let message = format!(
-        "{}: does not take {}: see the API's routes",
-        request.uri().path(),
-        request.method()
-    );
+    let message =
+        format!("{}: does not take {}: see the API's routes", request.uri().path(), request.method());
     ApiError::new(ErrorCode::WrongMethod, message)
 }
 
@@ -109,10 +97,7 @@ async fn teardown(State(context): Here, Params(NoQuery {}): Params<NoQuery>) -> 
 }
 
 async fn port_list(State(context): Here, Params(query): Params<NetworkQuery>) -> Answer {
-    let filter = PortFilter {
-        link: None,
-        network: query.network,
-    };
+    let filter = PortFilter { link: None, network: query.network };
     ask(&context, StatusCode::OK, Request::PortShow(filter)).await
 }
 
@@ -121,10 +106,7 @@ async fn port_show(
     Segment(link): Segment,
     Params(query): Params<NetworkQuery>,
 ) -> Answer {
-    let filter = PortFilter {
-        link: Some(link),
-        network: query.network,
-    };
+    let filter = PortFilter { link: Some(link), network: query.network };
     ask(&context, StatusCode::OK, Request::PortShow(filter)).await
 }
 
@@ -134,9 +116,7 @@ async fn port_add(
     Body(spec): Body<PortSpec>,
 ) -> Answer {
     if spec.link.is_empty() {
-        return Err(ApiError::bad_request(
-            "body: link: missing: name the link that becomes a port",
-        ));
+        return Err(ApiError::bad_request("body: link: missing: name the link that becomes a port"));
     }
     ask(&context, StatusCode::CREATED, Request::PortAdd(spec)).await
 }
@@ -159,14 +139,8 @@ async fn fdb_add(State(context): Here, Body(spec): Body<FdbSpec>) -> Answer {
 }
 
 async fn fdb_del(State(context): Here, Segment(mac): Segment, Params(query): Params<EntryQuery>) -> Answer {
-    let mac = mac
-        .parse()
-        .map_err(|error| ApiError::new(ErrorCode::InvalidMac, format!("path: {error}")))?;
-    let key = FdbKeySpec {
-        mac,
-        network: query.network,
-        vlan: query.vlan,
-    };
+    let mac = mac.parse().map_err(|error| ApiError::new(ErrorCode::InvalidMac, format!("path: {error}")))?;
+    let key = FdbKeySpec { mac, network: query.network, vlan: query.vlan };
     ask(&context, StatusCode::OK, Request::FdbDel(key)).await
 }
 
@@ -180,9 +154,7 @@ async fn network_list(State(context): Here, Params(NoQuery {}): Params<NoQuery>)
 
 async fn network_create(State(context): Here, Body(spec): Body<NetworkSpec>) -> Answer {
     if spec.name.is_empty() {
-        return Err(ApiError::bad_request(
-            "body: name: missing: name the network to create",
-        ));
+        return Err(ApiError::bad_request("body: name: missing: name the network to create"));
     }
     ask(&context, StatusCode::CREATED, Request::NetworkCreate(spec)).await
 }
@@ -205,15 +177,7 @@ async fn network_remove(
     Segment(name): Segment,
     Params(query): Params<RemoveQuery>,
 ) -> Answer {
-    ask(
-        &context,
-        StatusCode::OK,
-        Request::NetworkRemove {
-            name,
-            force: query.force,
-        },
-    )
-    .await
+    ask(&context, StatusCode::OK, Request::NetworkRemove { name, force: query.force }).await
 }
 
 async fn stats(State(context): Here, Params(query): Params<StatsQuery>) -> Answer {

@@ -109,10 +109,7 @@ pub async fn serve(socket: ControlSocket, handle: Handle, bounds: Bounds, mut st
         while connections.try_join_next().is_some() {}
         match Peer::of(&stream) {
             Ok(peer) => {
-                let caller = Caller {
-                    peer,
-                    socket_gid: socket.gid(),
-                };
+                let caller = Caller { peer, socket_gid: socket.gid() };
                 connections.spawn(connection(stream, caller, router.clone(), context.clone(), place));
             }
             Err(error) => warn!(%error, "connection without credentials refused"),
@@ -138,15 +135,8 @@ async fn accept(
         let place = match places.clone().try_acquire_owned() {
             Ok(place) => place,
             Err(_) => {
-                warn!(
-                    limit = most,
-                    "every connection to the control socket is taken: new ones wait"
-                );
-                places
-                    .clone()
-                    .acquire_owned()
-                    .await
-                    .expect("the semaphore is never closed")
+                warn!(limit = most, "every connection to the control socket is taken: new ones wait");
+                places.clone().acquire_owned().await.expect("the semaphore is never closed")
             }
         };
         match socket.accept().await {

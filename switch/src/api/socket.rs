@@ -65,12 +65,7 @@ impl ControlSocket {
             .map_err(|e| failed(path, "cannot set its mode", &e))?;
         let made = fs::symlink_metadata(&bound).map_err(|e| failed(path, "cannot read its owner", &e))?;
         fs::rename(&bound, path).map_err(|e| failed(path, "cannot put it in place", &e))?;
-        Ok(Self {
-            listener,
-            path: path.to_path_buf(),
-            identity: (made.dev(), made.ino()),
-            gid: made.gid(),
-        })
+        Ok(Self { listener, path: path.to_path_buf(), identity: (made.dev(), made.ino()), gid: made.gid() })
     }
 
     /// Where it is.
@@ -193,15 +188,11 @@ impl Drop for PrivateFolder {
 
 fn failed(path: &Path, step: &str, error: &io::Error) -> ApiError {
     let (code, remedy) = match error.kind() {
-        io::ErrorKind::PermissionDenied => (
-            ErrorCode::PermissionDenied,
-            "run as root, or name another --socket",
-        ),
+        io::ErrorKind::PermissionDenied => {
+            (ErrorCode::PermissionDenied, "run as root, or name another --socket")
+        }
         io::ErrorKind::InvalidInput => (ErrorCode::InvalidArgument, "name a shorter path with --socket"),
         _ => (ErrorCode::Kernel, "mend that, or name another path with --socket"),
     };
-    ApiError::new(
-        code,
-        format!("control socket {}: {step}: {error}: {remedy}", path.display()),
-    )
+    ApiError::new(code, format!("control socket {}: {step}: {error}: {remedy}", path.display()))
 }

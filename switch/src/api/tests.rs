@@ -51,10 +51,7 @@ impl Fixture {
                     continue;
                 }
                 let answer = samples::reply_to(&call.request);
-                remembered
-                    .lock()
-                    .expect("no panic while it is held")
-                    .push(call.request);
+                remembered.lock().expect("no panic while it is held").push(call.request);
                 let _caller_gone = call.reply.send(Ok(answer));
             }
         });
@@ -63,14 +60,7 @@ impl Fixture {
         let control = ControlSocket::bind(&socket).await.expect("a free place");
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(serve(control, handle.clone(), bounds, stopped));
-        Self {
-            _folder: folder,
-            socket,
-            handle,
-            asked,
-            stop,
-            server,
-        }
+        Self { _folder: folder, socket, handle, asked, stop, server }
     }
 
     /// The requests that reached the loop.
@@ -79,9 +69,7 @@ impl Fixture {
     }
 
     async fn connect(&self) -> UnixStream {
-        UnixStream::connect(&self.socket)
-            .await
-            .expect("the server listens")
+        UnixStream::connect(&self.socket).await.expect("the server listens")
     }
 
     /// Sends one request and gives back status and JSON body.
@@ -91,21 +79,14 @@ impl Fixture {
         let head = format!(
             "{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
         );
-        stream
-            .write_all(format!("{head}{body}").as_bytes())
-            .await
-            .expect("the server reads");
+        stream.write_all(format!("{head}{body}").as_bytes()).await.expect("the server reads");
         let mut answer = String::new();
         let reading = stream.read_to_string(&mut answer);
         tokio::time::timeout(Duration::from_secs(10), reading)
             .await
             .expect("an answer in time")
             .expect("an answer");
-        let status = answer
-            .split(' ')
-            .nth(1)
-            .and_then(|word| word.parse().ok())
-            .expect("a status line");
+        let status = answer.split(' ').nth(1).and_then(|word| word.parse().ok()).expect("a status line");
         let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         (status, serde_json::from_str(body).unwrap_or(Value::Null))
     }

@@ -11,11 +11,7 @@ use super::error::ApiError;
 use super::types::{FdbKeySpec, NetworkChange, PortFilter, Reply, Request};
 
 /// What a path segment keeps as it is (RFC 3986 section 2.3, unreserved).
-const SEGMENT: AsciiSet = NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const SEGMENT: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A request as HTTP carries it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,68 +59,37 @@ pub(super) struct StatsQuery {
 /// `internal` when the request has no JSON, which its types rule out.
 pub fn encode(request: &Request) -> Result<HttpCall, ApiError> {
     let segment = |text: &str| utf8_percent_encode(text, &SEGMENT).to_string();
-    let get = |target| HttpCall {
-        method: Method::GET,
-        target,
-        body: None,
-    };
-    let delete = |target| HttpCall {
-        method: Method::DELETE,
-        target,
-        body: None,
-    };
-    let post = |target: &str, body| HttpCall {
-        method: Method::POST,
-        target: target.to_string(),
-        body,
-    };
-    let patch = |target, body| HttpCall {
-        method: Method::PATCH,
-        target,
-        body,
-    };
+    let get = |target| HttpCall { method: Method::GET, target, body: None };
+    let delete = |target| HttpCall { method: Method::DELETE, target, body: None };
+    let post = |target: &str, body| HttpCall { method: Method::POST, target: target.to_string(), body };
+    let patch = |target, body| HttpCall { method: Method::PATCH, target, body };
     Ok(match request {
         Request::Status => get("/v1/status".to_string()),
         Request::Teardown => post("/v1/teardown", None),
         Request::PortAdd(spec) => post("/v1/ports", json(spec)?),
         Request::PortSet(spec) => patch(format!("/v1/ports/{}", segment(&spec.link)), json(spec)?),
         Request::PortDel { link } => delete(format!("/v1/ports/{}", segment(link))),
-        Request::PortShow(PortFilter {
-            link: Some(link),
-            network,
-        }) => get(with_query(
+        Request::PortShow(PortFilter { link: Some(link), network }) => get(with_query(
             &format!("/v1/ports/{}", segment(link)),
-            &NetworkQuery {
-                network: network.clone(),
-            },
+            &NetworkQuery { network: network.clone() },
         )?),
-        Request::PortShow(PortFilter { link: None, network }) => get(with_query(
-            "/v1/ports",
-            &NetworkQuery {
-                network: network.clone(),
-            },
-        )?),
+        Request::PortShow(PortFilter { link: None, network }) => {
+            get(with_query("/v1/ports", &NetworkQuery { network: network.clone() })?)
+        }
         Request::FdbShow(filter) => get(with_query("/v1/fdb", filter)?),
         Request::FdbAdd(spec) => post("/v1/fdb", json(spec)?),
         Request::FdbDel(FdbKeySpec { mac, network, vlan }) => {
-            let query = EntryQuery {
-                network: network.clone(),
-                vlan: *vlan,
-            };
-            delete(with_query(
-                &format!("/v1/fdb/{}", segment(&mac.to_string())),
-                &query,
-            )?)
+            let query = EntryQuery { network: network.clone(), vlan: *vlan };
+            delete(with_query(&format!("/v1/fdb/{}", segment(&mac.to_string())), &query)?)
         }
         Request::FdbFlush(flush) => post("/v1/fdb/flush", json(flush)?),
         Request::NetworkCreate(spec) => post("/v1/networks", json(spec)?),
         Request::NetworkSet(change @ NetworkChange { name, .. }) => {
             patch(format!("/v1/networks/{}", segment(name)), json(change)?)
         }
-        Request::NetworkRemove { name, force } => delete(with_query(
-            &format!("/v1/networks/{}", segment(name)),
-            &RemoveQuery { force: *force },
-        )?),
+        Request::NetworkRemove { name, force } => {
+            delete(with_query(&format!("/v1/networks/{}", segment(name)), &RemoveQuery { force: *force })?)
+        }
         Request::NetworkList => get("/v1/networks".to_string()),
         Request::NetworkInspect { name } => get(format!("/v1/networks/{}", segment(name))),
         Request::Stats { link } => get(with_query("/v1/stats", &StatsQuery { link: link.clone() })?),
@@ -155,25 +120,17 @@ pub fn decode(request: &Request, body: &[u8]) -> Result<Reply, ApiError> {
 }
 
 fn json<T: Serialize>(value: &T) -> Result<Option<Vec<u8>>, ApiError> {
-    serde_json::to_vec(value)
-        .map(Some)
-        .map_err(|e| ApiError::internal(format!("request: no JSON: {e}")))
+    serde_json::to_vec(value).map(Some).map_err(|e| ApiError::internal(format!("request: no JSON: {e}")))
 }
 
 fn with_query<T: Serialize>(path: &str, query: &T) -> Result<String, ApiError> {
     let query = serde_urlencoded::to_string(query)
         .map_err(|e| ApiError::internal(format!("request {path}: no query: {e}")))?;
-    Ok(if query.is_empty() {
-        path.to_string()
-    } else {
-        format!("{path}?{query}")
-    })
+    Ok(if query.is_empty() { path.to_string() } else { format!("{path}?{query}") })
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|e| {
-        ApiError::internal(format!(
-            "reply of the controller: {e}: does it run the version of this command?"
-        ))
+        ApiError::internal(format!("reply of the controller: {e}: does it run the version of this command?"))
     })
 }

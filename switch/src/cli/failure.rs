@@ -57,11 +57,7 @@ impl Failure {
             Self::Api(error) => error,
         };
         let _closed = writeln!(err, "vswitch: {error}");
-        let status = if error.code == ErrorCode::Usage {
-            WRONG_USAGE
-        } else {
-            FAILED
-        };
+        let status = if error.code == ErrorCode::Usage { WRONG_USAGE } else { FAILED };
         print_json(json, &error, out);
         ExitCode::from(status)
     }
@@ -71,10 +67,7 @@ impl Failure {
 fn usage_error(error: &clap::Error) -> ApiError {
     let text = error.to_string();
     let message = text.lines().find_map(|line| line.strip_prefix("error: "));
-    ApiError::new(
-        ErrorCode::Usage,
-        message.unwrap_or("no command: see `vswitch --help`"),
-    )
+    ApiError::new(ErrorCode::Usage, message.unwrap_or("no command: see `vswitch --help`"))
 }
 
 fn print_json(json: bool, error: &ApiError, out: &mut dyn Write) {

@@ -109,40 +109,16 @@ impl FdbCommand {
     /// What to ask of the controller.
     pub(super) fn request(self) -> Request {
         match self {
-            Self::Show(ShowOptions {
-                network,
-                port,
-                mac,
-                vlan,
-            }) => Request::FdbShow(FdbFilter {
-                network,
-                port,
-                mac,
-                vlan,
-            }),
-            Self::Add {
-                mac,
-                link,
-                vlan,
-                sticky,
-            } => Request::FdbAdd(FdbSpec {
-                mac,
-                port: link,
-                vlan,
-                sticky,
-            }),
+            Self::Show(ShowOptions { network, port, mac, vlan }) => {
+                Request::FdbShow(FdbFilter { network, port, mac, vlan })
+            }
+            Self::Add { mac, link, vlan, sticky } => {
+                Request::FdbAdd(FdbSpec { mac, port: link, vlan, sticky })
+            }
             Self::Del { mac, network, vlan } => Request::FdbDel(FdbKeySpec { mac, network, vlan }),
-            Self::Flush(FlushOptions {
-                network,
-                port,
-                vlan,
-                include_static,
-            }) => Request::FdbFlush(FdbFlush {
-                network,
-                port,
-                vlan,
-                include_static,
-            }),
+            Self::Flush(FlushOptions { network, port, vlan, include_static }) => {
+                Request::FdbFlush(FdbFlush { network, port, vlan, include_static })
+            }
         }
     }
 }

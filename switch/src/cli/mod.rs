@@ -92,20 +92,13 @@ enum Command {
 /// The whole of the binary.
 #[must_use]
 pub fn main() -> ExitCode {
-    execute(
-        std::env::args_os().collect(),
-        &mut io::stdout(),
-        &mut io::stderr(),
-    )
+    execute(std::env::args_os().collect(), &mut io::stdout(), &mut io::stderr())
 }
 
 /// Carries out one command line, of which the first argument is the program's name.
 fn execute(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     // What cannot be parsed has no parsed `--json` either.
-    let json = arguments
-        .iter()
-        .take_while(|argument| *argument != "--")
-        .any(|argument| argument == "--json");
+    let json = arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
     let done = match Cli::try_parse_from(arguments) {
         Ok(cli) => dispatch(cli, out),
         Err(error) => Err(Failure::Clap(error)),

@@ -135,11 +135,7 @@ impl NetworkCommand {
                 vlan_aware: options.vlan_aware,
                 labels: options.label.into_iter().collect(),
             }),
-            Self::Set {
-                name,
-                ageing: None,
-                mtu: None,
-            } => {
+            Self::Set { name, ageing: None, mtu: None } => {
                 return Err(Failure::usage(format!(
                     "network set {name}: nothing to change: name an option, see `vswitch network set --help`"
                 )));
@@ -155,9 +151,5 @@ impl NetworkCommand {
 /// As docker has it: a label without `=` has an empty value.
 fn label(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
-    if key.is_empty() {
-        Err("write KEY=VALUE".to_string())
-    } else {
-        Ok((key.to_string(), value.to_string()))
-    }
+    if key.is_empty() { Err("write KEY=VALUE".to_string()) } else { Ok((key.to_string(), value.to_string())) }
 }

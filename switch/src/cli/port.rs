@@ -166,11 +166,7 @@ impl PortCommand {
                 let in_detail = link.is_some();
                 let ports = session.ports(request).await?;
                 session.print(&ports, || {
-                    if in_detail {
-                        show::ports_in_detail(&ports)
-                    } else {
-                        show::ports(&ports)
-                    }
+                    if in_detail { show::ports_in_detail(&ports) } else { show::ports(&ports) }
                 })
             }
             Request::PortDel { .. } => {
@@ -191,12 +187,7 @@ impl PortCommand {
             Self::Set { link, options, undo } => {
                 let mut spec = options.spec(link.clone());
                 undo.apply(&mut spec);
-                if spec
-                    == (PortSpec {
-                        link,
-                        ..PortSpec::default()
-                    })
-                {
+                if spec == (PortSpec { link, ..PortSpec::default() }) {
                     let link = &spec.link;
                     return Err(Failure::usage(format!(
                         "port set {link}: nothing to change: name an option, see `vswitch port set --help`"
@@ -214,16 +205,10 @@ impl PortOptions {
     fn spec(self, link: String) -> PortSpec {
         let said = |flag: bool, means: bool| flag.then_some(means);
         let vlan = match (self.access, self.trunk) {
-            (Some(vid), _) => Some(PortVlan {
-                mode: VlanMode::Access,
-                pvid: Some(vid),
-                allowed: String::new(),
-            }),
-            (None, Some(allowed)) => Some(PortVlan {
-                mode: VlanMode::Trunk,
-                pvid: self.native,
-                allowed,
-            }),
+            (Some(vid), _) => {
+                Some(PortVlan { mode: VlanMode::Access, pvid: Some(vid), allowed: String::new() })
+            }
+            (None, Some(allowed)) => Some(PortVlan { mode: VlanMode::Trunk, pvid: self.native, allowed }),
             (None, None) => None,
         };
         PortSpec {
@@ -271,9 +256,7 @@ impl PortUndo {
 }
 
 fn vlan_list(text: &str) -> Result<String, String> {
-    vlan_ranges(text)
-        .map(|_| text.to_string())
-        .map_err(|error| error.to_string())
+    vlan_ranges(text).map(|_| text.to_string()).map_err(|error| error.to_string())
 }
 
 fn storm_limit(text: &str) -> Result<(StormKind, u32), String> {

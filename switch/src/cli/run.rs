@@ -13,12 +13,8 @@ use crate::config::{Config, ConfigError, LogLevel, Overrides, TcAttach};
 use crate::daemon;
 
 /// Capabilities that the controller needs, with their bit (linux/capability.h).
-const NEEDED: [(u32, &str); 4] = [
-    (12, "CAP_NET_ADMIN"),
-    (13, "CAP_NET_RAW"),
-    (21, "CAP_SYS_ADMIN"),
-    (39, "CAP_BPF"),
-];
+const NEEDED: [(u32, &str); 4] =
+    [(12, "CAP_NET_ADMIN"), (13, "CAP_NET_RAW"), (21, "CAP_SYS_ADMIN"), (39, "CAP_BPF")];
 
 /// Run the controller in the foreground
 #[derive(Debug, Args)]
@@ -63,18 +59,8 @@ pub(super) struct PathOptions {
 
 impl PathOptions {
     fn overrides(self, socket: Option<PathBuf>) -> Overrides {
-        let Self {
-            state_dir,
-            bpffs,
-            config,
-        } = self;
-        Overrides {
-            socket,
-            state_dir,
-            bpffs,
-            file: config,
-            ..Overrides::default()
-        }
+        let Self { state_dir, bpffs, config } = self;
+        Overrides { socket, state_dir, bpffs, file: config, ..Overrides::default() }
     }
 
     /// The configuration as far as paths decide it.
@@ -87,27 +73,16 @@ impl RunOptions {
     pub(super) fn run(self, socket: Option<PathBuf>) -> Result<(), Failure> {
         let config = self.config(socket).map_err(ApiError::from)?;
         check_capabilities(&fs::read_to_string("/proc/self/status").unwrap_or_default())?;
-        tracing_subscriber::fmt()
-            .with_writer(io::stderr)
-            .with_max_level(level(config.log))
-            .init();
-        Ok(
-            daemon::run(config).map_err(|error| match error.downcast::<ApiError>() {
-                Ok(refusal) => refusal,
-                Err(error) => {
-                    ApiError::internal(format!("controller: {error:#}: see its log with --log debug"))
-                }
-            })?,
-        )
+        tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level(config.log)).init();
+        Ok(daemon::run(config).map_err(|error| match error.downcast::<ApiError>() {
+            Ok(refusal) => refusal,
+            Err(error) => ApiError::internal(format!("controller: {error:#}: see its log with --log debug")),
+        })?)
     }
 
     /// Options, file and defaults together.
     pub(super) fn config(self, socket: Option<PathBuf>) -> Result<Config, ConfigError> {
-        let plugin = if self.no_docker_plugin {
-            Some(None)
-        } else {
-            self.docker_plugin.map(Some)
-        };
+        let plugin = if self.no_docker_plugin { Some(None) } else { self.docker_plugin.map(Some) };
         let overrides = self.paths.overrides(socket);
         Config::load(Overrides {
             docker_plugin: plugin,
@@ -135,18 +110,12 @@ fn check_capabilities(status: &str) -> Result<(), ApiError> {
     let Some(bits) = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()) else {
         return Ok(());
     };
-    let missing: Vec<_> = NEEDED
-        .iter()
-        .filter(|(bit, _)| bits & (1 << bit) == 0)
-        .map(|(_, name)| *name)
-        .collect();
+    let missing: Vec<_> =
+        NEEDED.iter().filter(|(bit, _)| bits & (1 << bit) == 0).map(|(_, name)| *name).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    let message = format!(
-        "run: needs root: this process lacks {}: start it with sudo",
-        missing.join(", ")
-    );
+    let message = format!("run: needs root: this process lacks {}: start it with sudo", missing.join(", "));
     Err(ApiError::new(ErrorCode::NotRoot, message))
 }
 
@@ -159,21 +128,13 @@ mod tests {
         assert!(check_capabilities("Name:\tx\nCapEff:\t000001ffffffffff\n").is_ok());
         let error = check_capabilities("CapEff:\t0000000000000000\n").expect_err("no capabilities");
         assert_eq!(error.code, ErrorCode::NotRoot);
-        assert!(
-            error.message.contains("CAP_BPF") && error.message.contains("sudo"),
-            "{error}"
-        );
+        assert!(error.message.contains("CAP_BPF") && error.message.contains("sudo"), "{error}");
     }
 
     #[test]
     fn a_container_with_docker_s_capabilities_lacks_three() {
         // What dockerd 20.10 leaves root in a container; CAP_NET_RAW is among it.
         let error = check_capabilities("CapEff:\t00000000a80425fb\n").expect_err("too few");
-        assert!(
-            error
-                .message
-                .contains("lacks CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_BPF:"),
-            "{error}"
-        );
+        assert!(error.message.contains("lacks CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_BPF:"), "{error}");
     }
 }

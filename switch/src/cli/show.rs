@@ -38,10 +38,7 @@ fn table<const N: usize>(titles: [&str; N], rows: impl IntoIterator<Item = [Stri
 
 /// Aligned `key  value` lines.
 fn pairs(rows: impl IntoIterator<Item = (impl Display, String)>) -> String {
-    lines(
-        bare(),
-        rows.into_iter().map(|(key, value)| [key.to_string(), value]),
-    )
+    lines(bare(), rows.into_iter().map(|(key, value)| [key.to_string(), value]))
 }
 
 fn bare() -> Table {
@@ -61,15 +58,7 @@ fn lines<const N: usize>(mut table: Table, rows: impl IntoIterator<Item = [Strin
 }
 
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        })
-        .collect()
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// A value, or what stands for none.
@@ -80,11 +69,7 @@ fn or_nothing<T: Display>(value: Option<T>) -> String {
 /// Values separated by commas, or what stands for none.
 fn list<T: Display>(values: impl IntoIterator<Item = T>) -> String {
     let values: Vec<_> = values.into_iter().map(|value| value.to_string()).collect();
-    if values.is_empty() {
-        NOTHING.to_string()
-    } else {
-        values.join(",")
-    }
+    if values.is_empty() { NOTHING.to_string() } else { values.join(",") }
 }
 
 fn yes_no(value: bool) -> String {
@@ -97,10 +82,7 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_lines_end_without_blanks() {
-        let rows = [
-            ["a".to_string(), "1".to_string()],
-            ["longer".to_string(), String::new()],
-        ];
+        let rows = [["a".to_string(), "1".to_string()], ["longer".to_string(), String::new()]];
         assert_eq!(table(["NAME", "N"], rows), "NAME    N\na       1\nlonger\n");
     }
 

@@ -59,10 +59,7 @@ fn confirm(terminal: bool, ask: impl FnOnce() -> io::Result<String>) -> Result<(
 fn ask() -> io::Result<String> {
     // On stderr: stdout may be read by a program.
     let mut err = io::stderr();
-    write!(
-        err,
-        "This removes all that vswitch made: every port stops forwarding. Go on? [y/N] "
-    )?;
+    write!(err, "This removes all that vswitch made: every port stops forwarding. Go on? [y/N] ")?;
     err.flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
@@ -74,9 +71,7 @@ mod tests {
     use super::*;
 
     fn code(terminal: bool, answer: &str) -> Option<ErrorCode> {
-        confirm(terminal, || Ok(answer.to_string()))
-            .err()
-            .map(|error| error.code)
+        confirm(terminal, || Ok(answer.to_string())).err().map(|error| error.code)
     }
 
     #[test]

@@ -19,18 +19,12 @@ struct Done {
 }
 
 fn vswitch(line: &str) -> Done {
-    let arguments: Vec<OsString> = std::iter::once("vswitch")
-        .chain(line.split(' '))
-        .map(OsString::from)
-        .collect();
+    let arguments: Vec<OsString> =
+        std::iter::once("vswitch").chain(line.split(' ')).map(OsString::from).collect();
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let exit = execute(arguments, &mut out, &mut err);
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    Done {
-        exit,
-        out: text(out),
-        err: text(err),
-    }
+    Done { exit, out: text(out), err: text(err) }
 }
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
@@ -53,9 +47,7 @@ fn request(line: &str) -> Result<Option<Request>, String> {
 }
 
 fn request_json(line: &str) -> Value {
-    let request = request(line)
-        .unwrap_or_else(|e| panic!("{line}: {e}"))
-        .expect("one request");
+    let request = request(line).unwrap_or_else(|e| panic!("{line}: {e}")).expect("one request");
     serde_json::to_value(request).expect("JSON")
 }
 
@@ -78,17 +70,9 @@ fn every_verb_has_examples_and_each_of_them_is_accepted() {
         let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
         let examples: Vec<_> = help.lines().filter_map(|line| line.strip_prefix("  ")).collect();
         let is_noun = verb.get_subcommands().next().is_some();
-        assert!(
-            is_noun || !examples.is_empty(),
-            "{} has no examples",
-            verb.get_name()
-        );
+        assert!(is_noun || !examples.is_empty(), "{} has no examples", verb.get_name());
         for example in examples {
-            assert!(
-                request(example).is_ok(),
-                "{example}: {:?}",
-                request(example).err()
-            );
+            assert!(request(example).is_ok(), "{example}: {:?}", request(example).err());
         }
     });
 }
@@ -99,52 +83,22 @@ fn arguments_become_the_requests_they_stand_for() {
         "learning": null, "flood": null, "mac_limit": null, "name": null, "ips": null, "mac": null, "trusted": null,
         "storm": {}});
     for (options, said) in [
-        (
-            "--network blue --hook xdp",
-            json!({"network": "blue", "hook": "xdp"}),
-        ),
-        (
-            "--access 10",
-            json!({"vlan": {"mode": "access", "pvid": 10, "allowed": ""}}),
-        ),
-        (
-            "--trunk 10,20-30",
-            json!({"vlan": {"mode": "trunk", "pvid": null, "allowed": "10,20-30"}}),
-        ),
-        (
-            "--trunk all --native 5",
-            json!({"vlan": {"mode": "trunk", "pvid": 5, "allowed": "all"}}),
-        ),
-        (
-            "--isolated --hairpin --trusted",
-            json!({"isolated": true, "hairpin": true, "trusted": true}),
-        ),
-        (
-            "--no-learning --no-flood",
-            json!({"learning": false, "flood": false}),
-        ),
+        ("--network blue --hook xdp", json!({"network": "blue", "hook": "xdp"})),
+        ("--access 10", json!({"vlan": {"mode": "access", "pvid": 10, "allowed": ""}})),
+        ("--trunk 10,20-30", json!({"vlan": {"mode": "trunk", "pvid": null, "allowed": "10,20-30"}})),
+        ("--trunk all --native 5", json!({"vlan": {"mode": "trunk", "pvid": 5, "allowed": "all"}})),
+        ("--isolated --hairpin --trusted", json!({"isolated": true, "hairpin": true, "trusted": true})),
+        ("--no-learning --no-flood", json!({"learning": false, "flood": false})),
         ("--mac-limit 4 --name web", json!({"mac_limit": 4, "name": "web"})),
-        (
-            "--ip 10.0.0.1 --ip fd00::1",
-            json!({"ips": ["10.0.0.1", "fd00::1"]}),
-        ),
+        ("--ip 10.0.0.1 --ip fd00::1", json!({"ips": ["10.0.0.1", "fd00::1"]})),
         ("--mac 02-42-AC-11-00-02", json!({"mac": "02:42:ac:11:00:02"})),
-        (
-            "--storm broadcast=10 --storm unknown=0",
-            json!({"storm": {"broadcast": 10, "unknown": 0}}),
-        ),
+        ("--storm broadcast=10 --storm unknown=0", json!({"storm": {"broadcast": 10, "unknown": 0}})),
     ] {
         let mut expected = unsaid.clone();
         let fields = expected.as_object_mut().expect("an object");
         fields.extend(said.as_object().expect("an object").clone());
-        assert_eq!(
-            request_json(&format!("vswitch port add v {options}")),
-            json!({"port_add": expected})
-        );
-        assert_eq!(
-            request_json(&format!("vswitch port set v {options}")),
-            json!({"port_set": expected})
-        );
+        assert_eq!(request_json(&format!("vswitch port add v {options}")), json!({"port_add": expected}));
+        assert_eq!(request_json(&format!("vswitch port set v {options}")), json!({"port_set": expected}));
     }
 }
 
@@ -165,14 +119,8 @@ fn the_other_nouns_map_as_well() {
     let mac = "02:42:ac:11:00:02";
     for (line, expected) in [
         ("port del v".to_string(), json!({"port_del": {"link": "v"}})),
-        (
-            "port show".to_string(),
-            json!({"port_show": {"link": null, "network": null}}),
-        ),
-        (
-            "port show v --network n".to_string(),
-            json!({"port_show": {"link": "v", "network": "n"}}),
-        ),
+        ("port show".to_string(), json!({"port_show": {"link": null, "network": null}})),
+        ("port show v --network n".to_string(), json!({"port_show": {"link": "v", "network": "n"}})),
         (
             format!("fdb show --port v --vlan 7 --mac {mac}"),
             json!({"fdb_show": {"network": null, "port": "v", "mac": mac, "vlan": 7}}),
@@ -181,10 +129,7 @@ fn the_other_nouns_map_as_well() {
             format!("fdb add {mac} v --sticky"),
             json!({"fdb_add": {"mac": mac, "port": "v", "vlan": null, "sticky": true}}),
         ),
-        (
-            format!("fdb del {mac} --vlan 7"),
-            json!({"fdb_del": {"mac": mac, "network": null, "vlan": 7}}),
-        ),
+        (format!("fdb del {mac} --vlan 7"), json!({"fdb_del": {"mac": mac, "network": null, "vlan": 7}})),
         (
             "fdb flush --static --network n".to_string(),
             json!({"fdb_flush": {"network": "n", "port": null, "vlan": null, "static": true}}),
@@ -199,15 +144,9 @@ fn the_other_nouns_map_as_well() {
             "network set n --mtu 9000".to_string(),
             json!({"network_set": {"name": "n", "ageing": null, "mtu": 9000}}),
         ),
-        (
-            "network rm n --force".to_string(),
-            json!({"network_remove": {"name": "n", "force": true}}),
-        ),
+        ("network rm n --force".to_string(), json!({"network_remove": {"name": "n", "force": true}})),
         ("network ls".to_string(), json!("network_list")),
-        (
-            "network inspect n".to_string(),
-            json!({"network_inspect": {"name": "n"}}),
-        ),
+        ("network inspect n".to_string(), json!({"network_inspect": {"name": "n"}})),
     ] {
         assert_eq!(request_json(&format!("vswitch {line}")), expected, "{line}");
     }
@@ -276,40 +215,21 @@ fn wrong_usage_exits_with_2_and_says_so_in_json_too() {
     ] {
         let done = vswitch(line);
         assert_eq!(done.exit, ExitCode::from(2), "{line}: {}", done.err);
-        assert!(
-            !done.err.is_empty() && done.out.is_empty(),
-            "{line}: {}",
-            done.out
-        );
+        assert!(!done.err.is_empty() && done.out.is_empty(), "{line}: {}", done.out);
         let with_json = vswitch(&format!("{line} --json"));
         assert_eq!(with_json.exit, ExitCode::from(2), "{line}");
         let body: Value = serde_json::from_str(&with_json.out).unwrap_or_else(|e| panic!("{line}: {e}"));
         assert_eq!(body["error"]["code"], "usage", "{line}");
-        assert!(
-            body["error"]["message"]
-                .as_str()
-                .is_some_and(|message| !message.is_empty()),
-            "{line}"
-        );
+        assert!(body["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{line}");
     }
 }
 
 #[test]
 fn help_and_version_are_no_failures() {
-    for line in [
-        "--help",
-        "--version",
-        "port add --help",
-        "help network create",
-        "--json --help",
-    ] {
+    for line in ["--help", "--version", "port add --help", "help network create", "--json --help"] {
         let done = vswitch(line);
         assert_eq!(done.exit, ExitCode::SUCCESS, "{line}");
-        assert!(
-            !done.out.is_empty() && done.err.is_empty(),
-            "{line}: {}",
-            done.err
-        );
+        assert!(!done.out.is_empty() && done.err.is_empty(), "{line}: {}", done.err);
     }
 }
 

@@ -9,10 +9,7 @@ fn load(text: &str) -> Result<Config, ConfigError> {
     let folder = TempDir::new().expect("a temporary folder");
     let path = folder.path().join("vswitch.toml");
     fs::write(&path, text).expect("a file");
-    Config::load(Overrides {
-        file: Some(path),
-        ..Overrides::default()
-    })
+    Config::load(Overrides { file: Some(path), ..Overrides::default() })
 }
 
 #[test]
@@ -25,42 +22,25 @@ fn the_file_overrides_the_defaults() {
     let text = "socket = '/a/s'\nstate_dir = '/b'\nbpffs = '/c'\nlog = 'debug'\ntc_attach = 'clsact'\n\
                 docker_plugin = '/d'\n[limits]\nfdb_entries = 1000\nports = 10\nnetworks = 2\n";
     let expected = Config {
-        paths: Paths {
-            socket: "/a/s".into(),
-            state_dir: "/b".into(),
-            bpffs: "/c".into(),
-        },
+        paths: Paths { socket: "/a/s".into(), state_dir: "/b".into(), bpffs: "/c".into() },
         log: LogLevel::Debug,
         tc_attach: TcAttach::Clsact,
         docker_plugin: Some("/d".into()),
-        limits: Limits {
-            fdb_entries: 1000,
-            ports: 10,
-            networks: 2,
-        },
+        limits: Limits { fdb_entries: 1000, ports: 10, networks: 2 },
     };
     assert_eq!(load(text).expect("a configuration"), expected);
 }
 
 #[test]
 fn the_file_can_do_without_the_docker_plugin() {
-    assert_eq!(
-        load("docker_plugin = 'none'")
-            .expect("a configuration")
-            .docker_plugin,
-        None
-    );
+    assert_eq!(load("docker_plugin = 'none'").expect("a configuration").docker_plugin, None);
 }
 
 #[test]
 fn the_command_line_overrides_the_file() {
     let folder = TempDir::new().expect("a temporary folder");
     let path = folder.path().join("vswitch.toml");
-    fs::write(
-        &path,
-        "socket = '/a/s'\nbpffs = '/c'\nlog = 'debug'\ndocker_plugin = '/d'",
-    )
-    .expect("a file");
+    fs::write(&path, "socket = '/a/s'\nbpffs = '/c'\nlog = 'debug'\ndocker_plugin = '/d'").expect("a file");
     let said = Overrides {
         file: Some(path),
         socket: Some("/x".into()),
@@ -76,16 +56,10 @@ fn the_command_line_overrides_the_file() {
 
 #[test]
 fn a_named_file_must_be_there() {
-    let said = Overrides {
-        file: Some("/nowhere/vswitch.toml".into()),
-        ..Overrides::default()
-    };
+    let said = Overrides { file: Some("/nowhere/vswitch.toml".into()), ..Overrides::default() };
     let error = ApiError::from(Config::load(said).expect_err("no such file"));
     assert_eq!(error.code, ErrorCode::InvalidConfig);
-    assert!(
-        error.message.contains("/nowhere/vswitch.toml") && error.message.contains("--config"),
-        "{error}"
-    );
+    assert!(error.message.contains("/nowhere/vswitch.toml") && error.message.contains("--config"), "{error}");
 }
 
 #[test]
@@ -96,10 +70,7 @@ fn what_is_not_known_or_out_of_range_is_refused_by_its_place() {
         ("socket = ", "line 1"),
         ("log = 'loud'", "line 1"),
         ("\n\n[limits]\nports = -1", "line 4"),
-        (
-            "[limits]\nports = 65536",
-            "limits.ports is 65536: give 2 to 65535",
-        ),
+        ("[limits]\nports = 65536", "limits.ports is 65536: give 2 to 65535"),
         ("[limits]\nfdb_entries = 0", "limits.fdb_entries is 0"),
         ("[limits]\nnetworks = 0", "limits.networks is 0"),
     ] {
@@ -110,15 +81,6 @@ fn what_is_not_known_or_out_of_range_is_refused_by_its_place() {
 
 #[test]
 fn relative_paths_are_made_absolute() {
-    let said = Overrides {
-        bpffs: Some("pins".into()),
-        ..Overrides::default()
-    };
-    assert!(
-        Config::load(said)
-            .expect("a configuration")
-            .paths
-            .bpffs
-            .is_absolute()
-    );
+    let said = Overrides { bpffs: Some("pins".into()), ..Overrides::default() };
+    assert!(Config::load(said).expect("a configuration").paths.bpffs.is_absolute());
 }

@@ -86,7 +86,9 @@ impl Controller {
         }
         peer::facts(&self.netlink, link.index)
             .await
-            .inspect_err(|error| tracing::debug!(link = link.name, error = chain(error), "nothing known of the peer"))
+            .inspect_err(|error| {
+                tracing::debug!(link = link.name, error = chain(error), "nothing known of the peer")
+            })
             .ok()
     }
 
@@ -120,7 +122,9 @@ impl Controller {
             Err(error) => return Ok(Chosen::fallback(&error)),
         };
         let is_same = |earlier: &PeerPreparation| {
-            earlier.link == survey.link && earlier.facts.index == survey.facts.index && earlier.facts.mac == survey.facts.mac
+            earlier.link == survey.link
+                && earlier.facts.index == survey.facts.index
+                && earlier.facts.mac == survey.facts.mac
         };
         if let Some(state) = self.state.ports.get_mut(&port.0) {
             if let Some(earlier) = state.preparation.as_ref().filter(|earlier| is_same(earlier)) {
@@ -168,12 +172,13 @@ impl Controller {
     }
 
     /// The port's place in its network's flood list, and how long the list is with and without it.
-    fn place_of(&self, port: PortId) -> Option<Place> {
+    pub(super) fn place_of(&self, port: PortId) -> Option<Place> {
         let state = self.state.ports.get(&port.0)?;
         let network = self.state.networks.get(&state.network)?;
-        let others = self.state.ports.iter().filter(|(slot, other)| {
-            **slot != port.0 && other.network == state.network && other.ifindex != 0
-        });
+        let others =
+            self.state.ports.iter().filter(|(slot, other)| {
+                **slot != port.0 && other.network == state.network && other.ifindex != 0
+            });
         let without = others.map(|(_, other)| u32::from(other.place) + 1).max().unwrap_or(0);
         let with = without.max(u32::from(state.place) + 1);
         Some(Place { network: network.id, index: state.place, with, without })
@@ -210,7 +215,11 @@ impl Controller {
         }
         if was_forwarding != is_forwarding {
             let port = link.name.clone();
-            self.publish(if is_forwarding { EventKind::PortUp { port } } else { EventKind::PortDown { port } });
+            self.publish(if is_forwarding {
+                EventKind::PortUp { port }
+            } else {
+                EventKind::PortDown { port }
+            });
         }
         if is_other_hook {
             let hook = if xdp.is_some() { Hook::Xdp } else { Hook::Tc };
@@ -222,7 +231,11 @@ impl Controller {
     /// Puts the peer back as it was.
     pub(super) async fn release_peer(&mut self, port: PortId, preparation: &PeerPreparation) {
         if let Err(error) = peer::undo(&self.netlink, preparation).await {
-            tracing::warn!(link = self.link_name(port), error = chain(&error), "cannot put the peer back as it was");
+            tracing::warn!(
+                link = self.link_name(port),
+                error = chain(&error),
+                "cannot put the peer back as it was"
+            );
         }
         if let Some(state) = self.state.ports.get_mut(&port.0) {
             state.preparation = None;
@@ -266,7 +279,8 @@ fn port_config(
     peer: Option<&PeerFacts>,
     is_target: bool,
 ) -> PortConfig {
-    let reachable = peer.filter(|peer| peer.is_up && !peer.is_in_same_namespace() && peer.mac.is_valid_source());
+    let reachable =
+        peer.filter(|peer| peer.is_up && !peer.is_in_same_namespace() && peer.mac.is_valid_source());
     let flags = [
         (flag::FORWARDING, is_forwarding(link)),
         (flag::LEARNING, options.learning),

@@ -1,13 +1,15 @@
 //! `fdb show`, `add`, `del`, `flush`, and what else removes entries.
 
-use vswitch_common::fdb::{FdbEntry as Entry, FdbKey, entry_flag, is_current};
 use vswitch_common::domain::DomainId;
+use vswitch_common::fdb::{FdbEntry as Entry, FdbKey, entry_flag, is_current};
 use vswitch_common::port::{PortConfig, PortId};
 
 use super::state::EntryState;
 use super::{Controller, datapath_failed};
 use crate::api::error::{ApiError, ErrorCode};
-use crate::api::types::{DEFAULT_NETWORK, Done, FdbEntry, FdbFilter, FdbFlush, FdbKeySpec, FdbKind, FdbSpec, Reply};
+use crate::api::types::{
+    DEFAULT_NETWORK, Done, FdbEntry, FdbFilter, FdbFlush, FdbKeySpec, FdbKind, FdbSpec, Reply,
+};
 
 impl Controller {
     pub(super) fn fdb_show(&self, filter: &FdbFilter) -> Result<Reply, ApiError> {
@@ -18,7 +20,9 @@ impl Controller {
             self.port_of(link)?;
         }
         let mut entries = Vec::new();
-        self.for_each_entry(|key, entry| entries.extend(self.entry_json(key, &entry).filter(|e| matches(filter, e))))?;
+        self.for_each_entry(|key, entry| {
+            entries.extend(self.entry_json(key, &entry).filter(|e| matches(filter, e)))
+        })?;
         entries.sort_by(|a, b| (&a.network, a.vlan, a.mac).cmp(&(&b.network, b.vlan, b.mac)));
         Ok(Reply::Fdb(entries))
     }
@@ -40,7 +44,10 @@ impl Controller {
         if let Some((_, other)) = elsewhere {
             return Err(ApiError::new(
                 ErrorCode::EntryExists,
-                format!("{} is a static entry of port {} already: `vswitch fdb del {0}` first", spec.mac, other.link),
+                format!(
+                    "{} is a static entry of port {} already: `vswitch fdb del {0}` first",
+                    spec.mac, other.link
+                ),
             ));
         }
         if let Some(state) = self.state.ports.get_mut(&port.0) {
@@ -83,7 +90,8 @@ impl Controller {
             FdbFilter { network: flush.network.clone(), port: flush.port.clone(), ..FdbFilter::default() };
         let mut keys = Vec::new();
         self.for_each_entry(|key, entry| {
-            let is_meant = !entry.is_permanent() || (flush.include_static && entry.flags & entry_flag::LOCAL == 0);
+            let is_meant =
+                !entry.is_permanent() || (flush.include_static && entry.flags & entry_flag::LOCAL == 0);
             if is_meant && self.entry_json(key, &entry).is_none_or(|shown| matches(&filter, &shown)) {
                 keys.push(key);
             }

@@ -6,22 +6,22 @@ use crate::netlink::LinkKind;
 
 /// What is known about the link when the choice is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Surroundings {
+pub(super) struct Surroundings {
     /// The kind of link.
-    pub kind: LinkKind,
+    pub(super) kind: LinkKind,
     /// Whether the driver has native XDP; none where the kernel does not tell.
-    pub has_native_xdp: Option<bool>,
+    pub(super) has_native_xdp: Option<bool>,
     /// For a veth: whether the peer can be prepared, or why not.
-    pub peer: Result<(), String>,
+    pub(super) peer: Result<(), String>,
 }
 
 /// The choice and its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chosen {
+pub(super) struct Chosen {
     /// XDP, and how; none is tc alone.
-    pub xdp: Option<XdpMode>,
+    pub(super) xdp: Option<XdpMode>,
     /// What `port show` says.
-    pub reason: String,
+    pub(super) reason: String,
 }
 
 impl Chosen {
@@ -35,19 +35,19 @@ impl Chosen {
 
     /// The choice when attaching XDP as chosen failed: tc, which needs nothing, and why.
     #[must_use]
-    pub fn fallback(error: &dyn std::error::Error) -> Self {
+    pub(super) fn fallback(error: &dyn std::error::Error) -> Self {
         Self::tc(format!("tc because XDP does not attach: {}", crate::error::chain(error)))
     }
 }
 
 /// Chooses.
 #[must_use]
-pub fn choose(asked: HookChoice, around: &Surroundings) -> Chosen {
+pub(super) fn choose(asked: HookChoice, around: &Surroundings) -> Chosen {
     match (asked, &around.kind) {
         (HookChoice::Tc, _) => Chosen::tc("tc as asked"),
-        (HookChoice::Auto, LinkKind::Veth) => {
-            Chosen::tc("auto: a kernel stack behind a veth is faster by tc, where GSO and checksum offload survive")
-        }
+        (HookChoice::Auto, LinkKind::Veth) => Chosen::tc(
+            "auto: a kernel stack behind a veth is faster by tc, where GSO and checksum offload survive",
+        ),
         (HookChoice::Auto, LinkKind::Physical) if around.has_native_xdp == Some(true) => {
             Chosen::xdp(XdpMode::Native, "auto: the driver has native XDP")
         }
@@ -73,7 +73,11 @@ mod tests {
     }
 
     fn physical(has_native_xdp: bool) -> Surroundings {
-        Surroundings { kind: LinkKind::Physical, has_native_xdp: Some(has_native_xdp), peer: Err("no veth".to_owned()) }
+        Surroundings {
+            kind: LinkKind::Physical,
+            has_native_xdp: Some(has_native_xdp),
+            peer: Err("no veth".to_owned()),
+        }
     }
 
     #[test]

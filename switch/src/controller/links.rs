@@ -44,10 +44,13 @@ impl Controller {
 
     async fn reconverge(&mut self, port: PortId) {
         let was = self.link_name(port);
-        let result = self.converge(port).await.and_then(|()| self.install_entries(port)).and_then(|()| self.save());
+        let result =
+            self.converge(port).await.and_then(|()| self.install_entries(port)).and_then(|()| self.save());
         match result {
             Ok(()) => tracing::debug!(link = was, "followed a change of the link"),
-            Err(error) => tracing::warn!(link = was, error = chain(&error), "cannot follow a change of the link"),
+            Err(error) => {
+                tracing::warn!(link = was, error = chain(&error), "cannot follow a change of the link")
+            }
         }
     }
 

@@ -20,7 +20,7 @@ pub mod view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
@@ -120,7 +120,7 @@ impl Controller {
         loop {
             let input = tokio::select! {
                 biased;
-                stop = from.stop.recv() => { drop(stop); Input::Stop }
+                _ = from.stop.recv() => Input::Stop,
                 _ = ticks.tick() => Input::Tick,
                 Some(event) = from.monitor.next() => Input::Link(event),
                 Some(call) = from.calls.recv() => Input::Request(call),
@@ -181,8 +181,7 @@ impl Controller {
     }
 
     fn publish(&self, what: EventKind) {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.handle.publish(Event { time_ms: since.as_millis() as u64, what });
+        self.handle.publish(Event::now(what));
     }
 
     /// The data path, for `neighbours`.

@@ -3,8 +3,8 @@
 use vswitch_common::limits;
 use vswitch_common::port::PortId;
 
-use super::state::{DEFAULT_AGEING_S, NetworkState};
 use super::Controller;
+use super::state::{DEFAULT_AGEING_S, NetworkState};
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::types::{DEFAULT_NETWORK, Done, Network, NetworkChange, NetworkSpec, Reply};
 
@@ -31,7 +31,10 @@ impl Controller {
         }
         let id = self.state.free_network_id().ok_or_else(|| {
             let most = limits::NETWORKS - 1;
-            ApiError::new(ErrorCode::LimitReached, format!("there are {most} networks already: remove one first"))
+            ApiError::new(
+                ErrorCode::LimitReached,
+                format!("there are {most} networks already: remove one first"),
+            )
         })?;
         let network = NetworkState {
             id,
@@ -95,7 +98,8 @@ impl Controller {
     }
 
     pub(super) fn network_list(&self) -> Result<Reply, ApiError> {
-        let networks = self.state.networks.keys().map(|name| self.network_json(name)).collect::<Result<_, _>>()?;
+        let networks =
+            self.state.networks.keys().map(|name| self.network_json(name)).collect::<Result<_, _>>()?;
         Ok(Reply::Networks(networks))
     }
 

@@ -23,12 +23,19 @@ impl Controller {
         if let Some((_, port)) = self.state.port_by_link(&spec.link) {
             return Err(ApiError::new(
                 ErrorCode::PortExists,
-                format!("{} is a port of network {} already: change it with `vswitch port set`", spec.link, port.network),
+                format!(
+                    "{} is a port of network {} already: change it with `vswitch port set`",
+                    spec.link, port.network
+                ),
             ));
         }
         self.check_link(&spec.link).await?;
-        let port = self.state.free_slot().ok_or_else(|| full(format!("all {} port slots", limits::PORTS - 1)))?;
-        let place = self.state.free_place(&network).ok_or_else(|| full(format!("all places of network {network}")))?;
+        let port =
+            self.state.free_slot().ok_or_else(|| full(format!("all {} port slots", limits::PORTS - 1)))?;
+        let place = self
+            .state
+            .free_place(&network)
+            .ok_or_else(|| full(format!("all places of network {network}")))?;
         let mut options = PortOptions::default();
         merge(&mut options, &spec)?;
         let state = PortState {
@@ -59,11 +66,14 @@ impl Controller {
         if let Some(network) = &spec.network {
             self.check_network(network)?;
         }
-        let Some(before) = self.state.ports.get(&port.0).cloned() else { return Err(no_such_port(&spec.link)) };
+        let Some(before) = self.state.ports.get(&port.0).cloned() else {
+            return Err(no_such_port(&spec.link));
+        };
         let mut after = before.clone();
         merge(&mut after.options, &spec)?;
         if let Some(network) = spec.network.filter(|network| *network != before.network) {
-            after.place = self.state.free_place(&network).ok_or_else(|| full(format!("all places of {network}")))?;
+            after.place =
+                self.state.free_place(&network).ok_or_else(|| full(format!("all places of {network}")))?;
             after.network = network;
             // Its stations belong to the network it leaves.
             self.flush_port(port)?;
@@ -142,14 +152,22 @@ impl Controller {
         }
         Err(ApiError::new(
             ErrorCode::NoSuchNetwork,
-            format!("there is no network {name}: `vswitch network ls` lists them, `vswitch network create` makes one"),
+            format!(
+                "there is no network {name}: `vswitch network ls` lists them, `vswitch network create` makes one"
+            ),
         ))
     }
 
     /// Whether the link can be a port's.
     async fn check_link(&self, name: &str) -> Result<(), ApiError> {
-        if name.is_empty() || name.len() > LINK_NAME_BYTES || name.contains(|c: char| c == '/' || c.is_whitespace()) {
-            return Err(ApiError::new(ErrorCode::NoSuchLink, format!("{name:?} cannot be the name of a link")));
+        if name.is_empty()
+            || name.len() > LINK_NAME_BYTES
+            || name.contains(|c: char| c == '/' || c.is_whitespace())
+        {
+            return Err(ApiError::new(
+                ErrorCode::NoSuchLink,
+                format!("{name:?} cannot be the name of a link"),
+            ));
         }
         let link = self.netlink.by_name(name).await.map_err(|e| netlink_failed(&e))?;
         check_kind(&link)?;
@@ -235,7 +253,9 @@ fn merge(options: &mut PortOptions, spec: &PortSpec) -> Result<(), ApiError> {
 fn no_such_port(link: &str) -> ApiError {
     ApiError::new(
         ErrorCode::NoSuchPort,
-        format!("{link} is not a port: `vswitch port show` lists them, `vswitch port add {link}` makes it one"),
+        format!(
+            "{link} is not a port: `vswitch port show` lists them, `vswitch port add {link}` makes it one"
+        ),
     )
 }
 

@@ -11,7 +11,8 @@ use super::converge::{hook_mode, is_forwarding};
 use super::{Controller, datapath_failed};
 use crate::api::error::ApiError;
 use crate::api::types::{
-    Counters, Endpoint, FdbStatus, Hook, Kernel, Limit, Port, PortFilter, PortState, PortStats, PortVlan, Reply, Status,
+    Counters, Endpoint, FdbStatus, Hook, Kernel, Limit, Port, PortFilter, PortState, PortStats, PortVlan,
+    Reply, Status,
 };
 use crate::datapath::TcMode;
 
@@ -25,17 +26,20 @@ impl Controller {
         }
         let wanted = |network: &str| filter.network.as_deref().is_none_or(|name| name == network);
         let ports = self.state.ports.iter().filter(|(_, port)| wanted(&port.network));
-        let mut ports = ports.map(|(slot, _)| self.port_json(PortId(*slot))).collect::<Result<Vec<_>, _>>()?;
+        let mut ports =
+            ports.map(|(slot, _)| self.port_json(PortId(*slot))).collect::<Result<Vec<_>, _>>()?;
         ports.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Reply::Ports(ports))
     }
 
     pub(super) fn port_json(&self, port: PortId) -> Result<Port, ApiError> {
-        let state = self.state.ports.get(&port.0).ok_or_else(|| ApiError::internal("a port without state"))?;
+        let state =
+            self.state.ports.get(&port.0).ok_or_else(|| ApiError::internal("a port without state"))?;
         let live = self.live.get(&port.0);
         let link = live.and_then(|live| live.link.as_ref());
         let options = &state.options;
-        let endpoint = Endpoint { name: options.name.clone(), mac: options.mac, addresses: options.ips.clone() };
+        let endpoint =
+            Endpoint { name: options.name.clone(), mac: options.mac, addresses: options.ips.clone() };
         Ok(Port {
             name: state.link.clone(),
             ifindex: state.ifindex,
@@ -62,7 +66,8 @@ impl Controller {
             Some(link) => vec![self.port_of(link)?],
             None => self.state.ports.keys().map(|slot| PortId(*slot)).collect(),
         };
-        let one = |port: &PortId| Ok(PortStats { name: self.link_name(*port), counters: self.counters(*port)? });
+        let one =
+            |port: &PortId| Ok(PortStats { name: self.link_name(*port), counters: self.counters(*port)? });
         Ok(Reply::Stats(ports.iter().map(one).collect::<Result<_, ApiError>>()?))
     }
 
@@ -97,7 +102,8 @@ impl Controller {
         let release = nix::sys::utsname::uname().map(|name| name.release().to_string_lossy().into_owned());
         let has_clsact = self.state.ports.values().any(|port| port.attached.tc == Some(TcMode::Clsact));
         let has_tcx = self.state.ports.values().any(|port| port.attached.tc == Some(TcMode::Tcx));
-        let mut features = BTreeMap::from([("bpf_loop".to_owned(), true), ("redirect_peer".to_owned(), true)]);
+        let mut features =
+            BTreeMap::from([("bpf_loop".to_owned(), true), ("redirect_peer".to_owned(), true)]);
         if has_tcx || has_clsact {
             features.insert("tcx".to_owned(), has_tcx);
         }
@@ -108,7 +114,8 @@ impl Controller {
 /// Counters with their names.
 fn counters_json(counters: &PortCounters) -> Counters {
     let tc = counters.rx_packets.saturating_sub(counters.rx_xdp_packets);
-    let drops = DropReason::ALL.iter().map(|reason| (reason.name().to_owned(), counters.drops[*reason as usize]));
+    let drops =
+        DropReason::ALL.iter().map(|reason| (reason.name().to_owned(), counters.drops[*reason as usize]));
     Counters {
         rx_packets: counters.rx_packets,
         rx_bytes: counters.rx_bytes,

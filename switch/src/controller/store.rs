@@ -43,7 +43,9 @@ pub enum StoreError {
         source: serde_json::Error,
     },
     /// The file is from a later vswitch.
-    #[error("{path} is of version {found}, this vswitch reads {STATE_VERSION}: use the vswitch that wrote it")]
+    #[error(
+        "{path} is of version {found}, this vswitch reads {STATE_VERSION}: use the vswitch that wrote it"
+    )]
     Later {
         /// The file.
         path: PathBuf,

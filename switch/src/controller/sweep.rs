@@ -19,7 +19,7 @@ const PAGES_A_TICK: usize = 4;
 
 /// Where the sweep is.
 #[derive(Debug, Default)]
-pub struct Sweep {
+pub(super) struct Sweep {
     cursor: Option<u32>,
     /// Dynamic entries by port seen in this pass.
     seen: BTreeMap<u16, u64>,

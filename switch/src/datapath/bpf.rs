@@ -254,7 +254,14 @@ impl Datapath for Bpf {
 
     fn prune(&mut self, known: &Known) -> Result<usize, DatapathError> {
         let links: Vec<u32> = self.tables.links.keys().collect::<Result<_, _>>().of(abi::map::LINKS)?;
-        let members: Vec<MemberKey> = self.tables.members.keys().collect::<Result<_, _>>().of(abi::map::MEMBERS)?;
+        let members: Vec<MemberKey> =
+            self.tables.members.keys().collect::<Result<_, _>>().of(abi::map::MEMBERS)?;
+        // Neighbours are known again when they speak; nobody would notice that one has gone meanwhile.
+        let neighbours: Vec<_> =
+            self.tables.neighbours.keys().collect::<Result<_, _>>().of(abi::map::NEIGHBOURS)?;
+        for key in neighbours {
+            self.set_neighbour(&key, None)?;
+        }
         let mut pruned = self.pins.prune(&known.ports)?;
         for ifindex in links.into_iter().filter(|ifindex| !known.links.contains(ifindex)) {
             self.set_link(ifindex, None)?;

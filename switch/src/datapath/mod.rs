@@ -20,7 +20,7 @@ use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{NetworkConfig, PortConfig, PortId};
 use vswitch_common::stats::PortCounters;
 
-pub use bpf::{Bpf, Settings};
+pub use bpf::{Bpf, Rings, Settings};
 pub use object::{Adopted, OBJECT};
 
 /// How an XDP program is attached.
@@ -64,7 +64,7 @@ pub struct MapUse {
 }
 
 /// What the controller asks of the data path. All calls are synchronous and short: a system call or a few.
-pub trait Datapath: Send {
+pub trait Datapath: Send + Sync {
     /// Writes a port's slot.
     ///
     /// # Errors

@@ -38,6 +38,8 @@ struct Question {
 #[derive(Debug, Default)]
 pub struct Neighbours {
     known: BTreeMap<(u16, Ipv4Addr), Known>,
+    /// How many of them each port has.
+    by_port: BTreeMap<PortId, usize>,
     flooded: HashMap<Question, u64>,
 }
 
@@ -70,25 +72,33 @@ impl Neighbours {
     /// Learns who has an address; false if the port claims too many.
     fn learn(&mut self, domain: u16, ip: Ipv4Addr, known: Known) -> bool {
         let key = (domain, ip);
-        let of_port = self.known.values().filter(|other| other.port == known.port).count();
-        if of_port >= PER_PORT && self.known.get(&key).is_none_or(|old| old.port != known.port) {
+        let is_new_here = self.known.get(&key).is_none_or(|old| old.port != known.port);
+        if is_new_here && self.by_port.get(&known.port).is_some_and(|count| *count >= PER_PORT) {
             return false;
         }
-        self.known.insert(key, known);
+        if let Some(old) = self.known.insert(key, known) {
+            self.count_down(old.port);
+        }
+        *self.by_port.entry(known.port).or_default() += 1;
         true
+    }
+
+    fn count_down(&mut self, port: PortId) {
+        if let Some(count) = self.by_port.get_mut(&port) {
+            *count = count.saturating_sub(1);
+        }
     }
 
     /// Forgets those that `is_gone` names, and says which.
     fn forget(&mut self, is_gone: impl Fn(u16, MacAddr, PortId) -> bool) -> Vec<NeighbourKey> {
-        let mut gone = Vec::new();
-        self.known.retain(|(domain, ip), known| {
-            let is_gone = is_gone(*domain, known.mac, known.port);
-            if is_gone {
-                gone.push(NeighbourKey::v4(DomainId(*domain), ip.octets()));
+        let gone = self.known.iter().filter(|((domain, _), known)| is_gone(*domain, known.mac, known.port));
+        let gone: Vec<(u16, Ipv4Addr)> = gone.map(|(key, _)| *key).collect();
+        for key in &gone {
+            if let Some(known) = self.known.remove(key) {
+                self.count_down(known.port);
             }
-            !is_gone
-        });
-        gone
+        }
+        gone.into_iter().map(|(domain, ip)| NeighbourKey::v4(DomainId(domain), ip.octets())).collect()
     }
 }
 

@@ -55,9 +55,7 @@ impl Netlink {
     /// The id that our namespace has for that one, if any.
     async fn nsid_of(&self, namespace: &Namespace) -> io::Result<Option<i32>> {
         let mut message = NsidMessage::default();
-        message
-            .attributes
-            .push(NsidAttribute::Fd(namespace.file().as_raw_fd().unsigned_abs()));
+        message.attributes.push(NsidAttribute::Fd(namespace.file().as_raw_fd().unsigned_abs()));
         let Some(RouteNetlinkMessage::NewNsId(answer)) =
             self.ask_one(RouteNetlinkMessage::GetNsId(message)).await?
         else {
@@ -82,12 +80,7 @@ fn mounted() -> Vec<Candidate> {
 /// From a line of mountinfo (proc(5)): `… … … net:[INODE] PATH …`.
 fn mounted_namespace(line: &str) -> Option<Candidate> {
     let mut fields = line.split(' ').skip(3);
-    let inode = fields
-        .next()?
-        .strip_prefix("net:[")?
-        .strip_suffix(']')?
-        .parse()
-        .ok()?;
+    let inode = fields.next()?.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()?;
     Some((inode, unescape(fields.next()?)))
 }
 
@@ -100,9 +93,7 @@ fn unescape(path: &str) -> PathBuf {
 }
 
 fn of_processes() -> Vec<Candidate> {
-    numbered(Path::new("/proc"))
-        .filter_map(|process| candidate(process.join("ns/net")))
-        .collect()
+    numbered(Path::new("/proc")).filter_map(|process| candidate(process.join("ns/net"))).collect()
 }
 
 fn of_threads() -> Vec<Candidate> {
@@ -117,13 +108,7 @@ fn numbered(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
         .into_iter()
         .flatten()
         .flatten()
-        .filter(|entry| {
-            entry
-                .file_name()
-                .as_encoded_bytes()
-                .iter()
-                .all(u8::is_ascii_digit)
-        })
+        .filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit))
         .map(|entry| entry.path())
 }
 
@@ -138,18 +123,9 @@ mod tests {
     #[test]
     fn a_mounted_namespace_is_told_from_other_mounts() {
         let line = r"36 35 0:4 net:[4026532281] /run/netns/a\040b rw shared:1 - nsfs nsfs rw";
-        assert_eq!(
-            mounted_namespace(line),
-            Some((4_026_532_281, PathBuf::from("/run/netns/a b")))
-        );
-        assert_eq!(
-            mounted_namespace("36 35 0:4 mnt:[4026532281] /run/x rw - nsfs nsfs rw"),
-            None
-        );
-        assert_eq!(
-            mounted_namespace("22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw"),
-            None
-        );
+        assert_eq!(mounted_namespace(line), Some((4_026_532_281, PathBuf::from("/run/netns/a b"))));
+        assert_eq!(mounted_namespace("36 35 0:4 mnt:[4026532281] /run/x rw - nsfs nsfs rw"), None);
+        assert_eq!(mounted_namespace("22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw"), None);
         assert_eq!(mounted_namespace(""), None);
     }
 }

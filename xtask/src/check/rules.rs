@@ -20,16 +20,9 @@ pub(crate) fn check() -> Result<()> {
     let list = read(Command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]))
         .context("the rules are checked on what git knows")?;
     // A file that was deleted but is still in the index is of no interest.
-    let files: Vec<&Path> = list
-        .lines()
-        .map(Path::new)
-        .filter(|path| path.is_file())
-        .collect();
+    let files: Vec<&Path> = list.lines().map(Path::new).filter(|path| path.is_file()).collect();
     let mut complaints = folders_without_readme(&files);
-    for path in files
-        .iter()
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-    {
+    for path in files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         complaints.extend(too_long(path, &text));
         complaints.extend(misplaced_unsafe(path, &text));
@@ -47,31 +40,19 @@ pub(crate) fn check() -> Result<()> {
 fn too_long(path: &Path, text: &str) -> Option<String> {
     let lines = text.lines().count();
     (lines > LINES_MAX).then(|| {
-        format!(
-            "{}: {lines} lines, at most {LINES_MAX}: split it where it has two subjects",
-            path.display()
-        )
+        format!("{}: {lines} lines, at most {LINES_MAX}: split it where it has two subjects", path.display())
     })
 }
 
 fn misplaced_unsafe(path: &Path, text: &str) -> Vec<String> {
     let named = path.components().any(|part| {
-        UNSAFE_MODULES
-            .iter()
-            .any(|name| Path::new(part.as_os_str()).file_stem() == Some(name.as_ref()))
+        UNSAFE_MODULES.iter().any(|name| Path::new(part.as_os_str()).file_stem() == Some(name.as_ref()))
     });
-    let lines = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !named && is_unsafe(line));
+    let lines = text.lines().enumerate().filter(|(_, line)| !named && is_unsafe(line));
     lines
         .map(|(index, _)| {
             let modules = UNSAFE_MODULES.join(", ");
-            format!(
-                "{}:{}: unsafe belongs into one of the modules {modules}",
-                path.display(),
-                index + 1
-            )
+            format!("{}:{}: unsafe belongs into one of the modules {modules}", path.display(), index + 1)
         })
         .collect()
 }
@@ -85,9 +66,7 @@ fn is_unsafe(line: &str) -> bool {
             !before.ends_with(|character: char| character.is_alphanumeric() || "_\"`".contains(character));
         let next = after.trim_start();
         if starts_word
-            && ["{", "fn ", "impl ", "impl<", "extern", "trait "]
-                .iter()
-                .any(|word| next.starts_with(word))
+            && ["{", "fn ", "impl ", "impl<", "extern", "trait "].iter().any(|word| next.starts_with(word))
         {
             return true;
         }
@@ -97,10 +76,7 @@ fn is_unsafe(line: &str) -> bool {
 }
 
 fn ignored_tests(path: &Path, text: &str) -> Vec<String> {
-    let lines = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| line.trim_start().starts_with("#[ignore"));
+    let lines = text.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with("#[ignore"));
     lines
         .map(|(index, _)| {
             format!(
@@ -115,11 +91,7 @@ fn ignored_tests(path: &Path, text: &str) -> Vec<String> {
 /// Folders say in a README what they are; below a `src`, the `//!` of the module does.
 fn folders_without_readme(files: &[&Path]) -> Vec<String> {
     let is_described_elsewhere = |part: Component<'_>| {
-        part.as_os_str() == "src"
-            || part
-                .as_os_str()
-                .to_str()
-                .is_some_and(|name| name.starts_with('.'))
+        part.as_os_str() == "src" || part.as_os_str().to_str().is_some_and(|name| name.starts_with('.'))
     };
     let folders: BTreeSet<&Path> = files
         .iter()
@@ -145,26 +117,15 @@ mod tests {
     #[test]
     fn block_outside_the_named_modules_is_misplaced() {
         let text = format!("fn f() {{\n    {} {{ g() }}\n}}\n", "unsafe");
-        assert_eq!(
-            misplaced_unsafe(Path::new("switch/src/daemon.rs"), &text).len(),
-            1
-        );
+        assert_eq!(misplaced_unsafe(Path::new("switch/src/daemon.rs"), &text).len(), 1);
         assert!(misplaced_unsafe(Path::new("switch/src/sys.rs"), &text).is_empty());
         assert!(misplaced_unsafe(Path::new("switch/src/sys/mount.rs"), &text).is_empty());
-        assert_eq!(
-            misplaced_unsafe(Path::new("switch/src/system.rs"), &text).len(),
-            1
-        );
+        assert_eq!(misplaced_unsafe(Path::new("switch/src/system.rs"), &text).len(), 1);
     }
 
     #[test]
     fn comments_attributes_and_longer_words_are_not_unsafe() {
-        for line in [
-            "// unsafe { }",
-            "#[unsafe(no_mangle)]",
-            "#![deny(unsafe_code)]",
-            "let is_unsafe = {",
-        ] {
+        for line in ["// unsafe { }", "#[unsafe(no_mangle)]", "#![deny(unsafe_code)]", "let is_unsafe = {"] {
             assert!(!is_unsafe(line), "{line}");
         }
         for item in ["impl Pod for X {}", "fn f() {}", "extern \"C\" {", "{ f() }"] {
@@ -180,13 +141,7 @@ mod tests {
 
     #[test]
     fn folder_outside_src_needs_a_readme() {
-        let files = [
-            "README.md",
-            "switch/src/cli/port.rs",
-            "switch/adr/1.md",
-            ".ci/run",
-        ]
-        .map(Path::new);
+        let files = ["README.md", "switch/src/cli/port.rs", "switch/adr/1.md", ".ci/run"].map(Path::new);
         assert_eq!(
             folders_without_readme(&files),
             ["./switch: has no README.md", "./switch/adr: has no README.md"]

@@ -68,14 +68,8 @@ impl Stage {
         let folder = folder(std::process::id());
         fs::create_dir_all(folder.join("bpf"))
             .with_context(|| format!("cannot make {}", folder.display()))?;
-        let stage = Self {
-            binary: binary.to_owned(),
-            folder,
-            controller: None,
-        };
-        run(Command::new("mount")
-            .args(["-t", "bpf", "bpf"])
-            .arg(stage.file("bpf")))?;
+        let stage = Self { binary: binary.to_owned(), folder, controller: None };
+        run(Command::new("mount").args(["-t", "bpf", "bpf"]).arg(stage.file("bpf")))?;
         Ok(stage)
     }
 
@@ -100,15 +94,9 @@ impl Stage {
             show(ip().args(["netns", "add", &namespace(&name)]))?;
             let veth = ["type", "veth", "peer", "name", "eth0", "netns"];
             show(
-                inside("switch", "ip")
-                    .args(["link", "add", &host.port()])
-                    .args(veth)
-                    .arg(namespace(&name)),
+                inside("switch", "ip").args(["link", "add", &host.port()]).args(veth).arg(namespace(&name)),
             )?;
-            show(
-                host.command("ip")
-                    .args(["address", "add", &address, "dev", "eth0"]),
-            )?;
+            show(host.command("ip").args(["address", "add", &address, "dev", "eth0"]))?;
             show(host.command("ip").args(["link", "set", "eth0", "up"]))?;
         }
         Ok(())
@@ -120,11 +108,7 @@ impl Stage {
         // It must not outlive us, however we end.
         command.args(["--pdeathsig", "TERM"]).arg(&self.binary);
         command.arg("run").arg("--socket").arg(self.file("vswitch.sock"));
-        command
-            .arg("--state-dir")
-            .arg(self.file("state"))
-            .arg("--bpffs")
-            .arg(self.file("bpf"));
+        command.arg("--state-dir").arg(self.file("state")).arg("--bpffs").arg(self.file("bpf"));
         command.arg("--no-docker-plugin");
         println!("$ {} &", shown(&command));
         command.stdin(Stdio::null()).stdout(Stdio::piped());
@@ -158,18 +142,12 @@ impl Stage {
                 bail!("interrupted");
             }
         }
-        bail!(
-            "the controller printed no `ready` line within {} s",
-            CONTROLLER_LIMIT.as_secs()
-        )
+        bail!("the controller printed no `ready` line within {} s", CONTROLLER_LIMIT.as_secs())
     }
 
     /// Fails when the controller has left.
     pub(super) fn controller_lives(&mut self) -> Result<()> {
-        let controller = self
-            .controller
-            .as_mut()
-            .context("the controller was not started")?;
+        let controller = self.controller.as_mut().context("the controller was not started")?;
         match controller.try_wait().context("cannot watch the controller")? {
             None => Ok(()),
             Some(status) => bail!("the controller has left ({status}); what it said is above"),
@@ -222,9 +200,7 @@ fn folder(process: u32) -> PathBuf {
 
 fn inside(role: &str, program: &str) -> Command {
     let mut command = Command::new("nsenter");
-    command
-        .arg(format!("--net={NETNS_FOLDER}/{}", namespace(role)))
-        .arg(program);
+    command.arg(format!("--net={NETNS_FOLDER}/{}", namespace(role))).arg(program);
     command
 }
 
@@ -241,11 +217,7 @@ fn remove(process: u32) -> Vec<anyhow::Error> {
     }
     if folder.exists() {
         let removed = fs::remove_dir_all(&folder);
-        errors.extend(
-            removed
-                .with_context(|| format!("cannot remove {}", folder.display()))
-                .err(),
-        );
+        errors.extend(removed.with_context(|| format!("cannot remove {}", folder.display())).err());
     }
     errors
 }
@@ -287,9 +259,6 @@ mod tests {
 
     #[test]
     fn hosts_have_an_address_each() {
-        assert_eq!(
-            HOSTS.map(|host| host.address()),
-            ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
-        );
+        assert_eq!(HOSTS.map(|host| host.address()), ["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
     }
 }

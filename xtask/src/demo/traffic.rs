@@ -30,14 +30,9 @@ pub(super) fn ping(from: &Host, to: &Host) -> Command {
 /// A file of random bytes.
 pub(super) fn make_file(path: &Path) -> Result<()> {
     let write = || -> std::io::Result<u64> {
-        std::io::copy(
-            &mut File::open("/dev/urandom")?.take(FILE_BYTES),
-            &mut File::create(path)?,
-        )
+        std::io::copy(&mut File::open("/dev/urandom")?.take(FILE_BYTES), &mut File::create(path)?)
     };
-    write()
-        .map(|_| ())
-        .with_context(|| format!("cannot fill {}", path.display()))
+    write().map(|_| ()).with_context(|| format!("cannot fill {}", path.display()))
 }
 
 /// Sends `file` over TCP and compares the SHA-256 of what arrives, written to `received`.
@@ -46,27 +41,15 @@ pub(super) fn send_file(from: &Host, to: &Host, file: &Path, received: &Path) ->
     receive.args([LIMIT_S, "nc", "-d", "-l", &to.address(), PORT]);
     println!("$ {} > {} &", shown(&receive), received.display());
     let output = File::create(received).with_context(|| format!("cannot write {}", received.display()))?;
-    let mut receiver = receive
-        .stdin(Stdio::null())
-        .stdout(output)
-        .spawn()
-        .context("cannot start nc")?;
+    let mut receiver = receive.stdin(Stdio::null()).stdout(output).spawn().context("cannot start nc")?;
 
     let sent = wait_for_listener(to).and_then(|()| {
         let mut send = from.command("timeout");
         send.args([LIMIT_S, "nc", "-N", &to.address(), PORT]);
         println!("$ {} < {}", shown(&send), file.display());
         let input = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
-        let status = send
-            .stdin(input)
-            .stdout(Stdio::null())
-            .status()
-            .context("cannot start nc")?;
-        if status.success() {
-            Ok(())
-        } else {
-            bail!("{} failed: {status}", shown(&send))
-        }
+        let status = send.stdin(input).stdout(Stdio::null()).status().context("cannot start nc")?;
+        if status.success() { Ok(()) } else { bail!("{} failed: {status}", shown(&send)) }
     });
     if sent.is_err() {
         // It may have ended by itself.
@@ -94,16 +77,9 @@ fn wait_for_listener(host: &Host) -> Result<()> {
 
 fn compare(file: &Path, received: &Path) -> Result<()> {
     let sums = read(Command::new("sha256sum").arg(file).arg(received))?;
-    let sums: Vec<&str> = sums
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .collect();
-    let bytes = fs::metadata(received)
-        .context("cannot look at the file received")?
-        .len();
-    let [sent, arrived] = sums[..] else {
-        bail!("sha256sum names two files")
-    };
+    let sums: Vec<&str> = sums.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let bytes = fs::metadata(received).context("cannot look at the file received")?.len();
+    let [sent, arrived] = sums[..] else { bail!("sha256sum names two files") };
     if sent != arrived {
         bail!("{FILE_BYTES} bytes were sent with SHA-256 {sent}, {bytes} bytes arrived with {arrived}");
     }

@@ -29,15 +29,7 @@ fn is_right(version: Option<&str>) -> bool {
 
 pub(crate) fn build() -> Result<()> {
     run(cargo("install")
-        .args([
-            "bpf-linker",
-            "--version",
-            VERSION,
-            "--locked",
-            "--quiet",
-            "--force",
-            "--root",
-        ])
+        .args(["bpf-linker", "--version", VERSION, "--locked", "--quiet", "--force", "--root"])
         .arg(Path::new(&root_dir()).join(".tools"))
         // Warns that .tools/bin is not in the path, as it should be.
         .env("CARGO_TERM_QUIET", "true"))

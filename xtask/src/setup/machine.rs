@@ -34,11 +34,7 @@ pub(crate) fn look() -> Result<Machine> {
         components_missing: components_missing(),
         linker: linker::is_built(),
         record_holds,
-        toolchains: if record_holds {
-            Vec::new()
-        } else {
-            toolchain::find()
-        },
+        toolchains: if record_holds { Vec::new() } else { toolchain::find() },
         packages_missing: packages::missing()?,
     })
 }
@@ -55,9 +51,7 @@ fn components_missing() -> Vec<&'static str> {
 pub(crate) fn is_in_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let admin = ["/usr/sbin", "/sbin"].map(|folder| Path::new(folder).to_owned());
-    std::env::split_paths(&path)
-        .chain(admin)
-        .any(|folder| folder.join(program).is_file())
+    std::env::split_paths(&path).chain(admin).any(|folder| folder.join(program).is_file())
 }
 
 /// The first line of what a program says of its version; none when it does not run.

@@ -26,11 +26,7 @@ impl fmt::Display for Package {
 }
 
 const fn package(name: &'static str, program: &'static str, purpose: &'static str) -> Package {
-    Package {
-        name,
-        program,
-        purpose,
-    }
+    Package { name, program, purpose }
 }
 
 pub(crate) const PACKAGES: [Package; 14] = [
@@ -53,10 +49,7 @@ pub(crate) const PACKAGES: [Package; 14] = [
 /// What this machine lacks; one call of dpkg, or a look along the path where there is no dpkg.
 pub(crate) fn missing() -> Result<Vec<&'static Package>> {
     if !is_in_path("dpkg-query") {
-        return Ok(PACKAGES
-            .iter()
-            .filter(|package| !is_in_path(package.program))
-            .collect());
+        return Ok(PACKAGES.iter().filter(|package| !is_in_path(package.program)).collect());
     }
     // dpkg-query fails when it knows one of them not at all, and lists the others.
     let output = Command::new("dpkg-query")
@@ -69,10 +62,8 @@ pub(crate) fn missing() -> Result<Vec<&'static Package>> {
 
 /// The packages that are not in a list of lines `NAME STATUS`, as installed.
 fn missing_in(list: &str) -> Vec<&'static Package> {
-    let installed = |package: &&Package| {
-        list.lines()
-            .any(|line| line == format!("{} installed", package.name))
-    };
+    let installed =
+        |package: &&Package| list.lines().any(|line| line == format!("{} installed", package.name));
     PACKAGES.iter().filter(|package| !installed(package)).collect()
 }
 
@@ -102,23 +93,16 @@ pub(crate) fn apt_install(names: &[&str]) -> Result<()> {
 
 /// What somebody who is root types to the same end.
 pub(crate) fn apt_line(names: &[&str]) -> String {
-    format!(
-        "sudo apt-get update && sudo apt-get install -y --no-install-recommends {}",
-        names.join(" ")
-    )
+    format!("sudo apt-get update && sudo apt-get install -y --no-install-recommends {}", names.join(" "))
 }
 
 fn apt_get(verb: &str, names: &[&str]) -> Command {
     let mut command = Command::new("apt-get");
-    command
-        .args(["-q", "-y", "-o", "DPkg::Lock::Timeout=120", verb])
-        .args(names);
+    command.args(["-q", "-y", "-o", "DPkg::Lock::Timeout=120", verb]).args(names);
     if verb == "install" {
         command.args(["--no-install-recommends", "--no-remove"]);
     }
-    command
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdin(std::process::Stdio::null());
+    command.env("DEBIAN_FRONTEND", "noninteractive").stdin(std::process::Stdio::null());
     command
 }
 
@@ -176,10 +160,6 @@ mod tests {
 
     #[test]
     fn installing_never_removes_a_package() {
-        assert!(
-            apt_get("install", &["gcc"])
-                .get_args()
-                .any(|word| word == "--no-remove")
-        );
+        assert!(apt_get("install", &["gcc"]).get_args().any(|word| word == "--no-remove"));
     }
 }

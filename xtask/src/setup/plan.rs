@@ -41,20 +41,13 @@ impl fmt::Display for Action {
                 linker::VERSION
             ),
             Self::ChooseToolchain(ways) => {
-                write!(
-                    f,
-                    "choose a toolchain for the eBPF programs, which need `core` built from source; "
-                )?;
+                write!(f, "choose a toolchain for the eBPF programs, which need `core` built from source; ")?;
                 let ways: Vec<_> = ways.iter().map(Way::to_string).collect();
                 write!(f, "in this order: {}", ways.join(", else "))
             }
             Self::InstallPackages(packages) => {
                 let packages: Vec<_> = packages.iter().map(ToString::to_string).collect();
-                write!(
-                    f,
-                    "install by apt what tests and demo use: {}",
-                    packages.join(", ")
-                )
+                write!(f, "install by apt what tests and demo use: {}", packages.join(", "))
             }
         }
     }
@@ -114,26 +107,17 @@ fn toolchain(machine: &Machine) -> Option<Action> {
     };
     let remedy = match machine.apt {
         true => packages::apt_line(&DEBIAN_PACKAGES),
-        false => format!(
-            "rustup toolchain install {}.0 --component rust-src",
-            env!("CARGO_PKG_RUST_VERSION")
-        ),
+        false => {
+            format!("rustup toolchain install {}.0 --component rust-src", env!("CARGO_PKG_RUST_VERSION"))
+        }
     };
     Some(Action::Refuse { what, remedy })
 }
 
 /// What is there goes before what must be fetched; within each, the order of the look.
 fn ways(machine: &Machine) -> Vec<Way> {
-    let fit = || {
-        machine
-            .toolchains
-            .iter()
-            .filter(|toolchain| speaks_to_linker(toolchain))
-    };
-    let ready = fit()
-        .filter(|toolchain| toolchain.has_core_source)
-        .cloned()
-        .map(Way::Use);
+    let fit = || machine.toolchains.iter().filter(|toolchain| speaks_to_linker(toolchain));
+    let ready = fit().filter(|toolchain| toolchain.has_core_source).cloned().map(Way::Use);
     let extensible = |toolchain: &&Toolchain| !toolchain.has_core_source && toolchain.rustup_name.is_some();
     let extended = fit().filter(extensible).cloned().map(Way::AddCoreSource);
     let distribution_is_fit =
@@ -145,9 +129,7 @@ fn ways(machine: &Machine) -> Vec<Way> {
 /// Why a toolchain will not do as it is; none when nothing speaks against it.
 pub(crate) fn unfitness(toolchain: &Toolchain) -> Option<String> {
     if !speaks_to_linker(toolchain) {
-        let major = toolchain
-            .llvm_major
-            .map_or("an unknown".to_owned(), |major| major.to_string());
+        let major = toolchain.llvm_major.map_or("an unknown".to_owned(), |major| major.to_string());
         let (version, wanted) = (linker::VERSION, linker::LLVM_MAJOR);
         return Some(format!(
             "has LLVM {major}, and bpf-linker {version} needs {wanted} as a shared library"
@@ -167,20 +149,13 @@ fn packages(machine: &Machine) -> Option<Action> {
     if machine.apt && machine.root {
         return Some(Action::InstallPackages(machine.packages_missing.clone()));
     }
-    let names: Vec<_> = machine
-        .packages_missing
-        .iter()
-        .map(|package| package.name)
-        .collect();
+    let names: Vec<_> = machine.packages_missing.iter().map(|package| package.name).collect();
     let remedy = match machine.apt {
         true => packages::apt_line(&names),
         false => format!("your package manager for what Debian calls {}", names.join(" ")),
     };
     let what = format!("tests and demo use {}", names.join(", "));
-    Some(Action::Refuse {
-        what: format!("{what}, which this machine lacks"),
-        remedy,
-    })
+    Some(Action::Refuse { what: format!("{what}, which this machine lacks"), remedy })
 }
 
 #[cfg(test)]

@@ -36,16 +36,11 @@ pub(crate) fn build(record: &str) -> Result<()> {
     fs::write(folder.join("Cargo.toml"), MANIFEST).context("cannot write the probe's manifest")?;
     fs::write(folder.join("src/main.rs"), PROGRAM).context("cannot write the probe's program")?;
     let mut cargo = command(record, std::env::consts::ARCH).map_err(anyhow::Error::msg)?;
-    cargo
-        .args(["--quiet", "--target-dir", "target"])
-        .current_dir(&folder);
+    cargo.args(["--quiet", "--target-dir", "target"]).current_dir(&folder);
     let built = read(&mut cargo).and_then(|_| {
         let object = folder.join("target").join(TARGET).join("release/probe");
         let bytes = fs::read(&object).with_context(|| format!("cannot read {}", object.display()))?;
-        ensure!(
-            is_bpf_object(&bytes),
-            "what it built is not an object for the kernel"
-        );
+        ensure!(is_bpf_object(&bytes), "what it built is not an object for the kernel");
         Ok(())
     });
     fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;

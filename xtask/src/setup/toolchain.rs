@@ -40,10 +40,7 @@ pub(crate) struct Toolchain {
 /// the distribution's.
 pub(crate) fn find() -> Vec<Toolchain> {
     let list = read(Command::new("rustup").args(["toolchain", "list"])).unwrap_or_default();
-    let mut found: Vec<_> = rustup_names(&list)
-        .into_iter()
-        .filter_map(rustup_toolchain)
-        .collect();
+    let mut found: Vec<_> = rustup_names(&list).into_iter().filter_map(rustup_toolchain).collect();
     found.extend(describe(None, Path::new("/usr/bin/rustc")));
     found
 }
@@ -52,9 +49,7 @@ pub(crate) fn find() -> Vec<Toolchain> {
 fn rustup_names(list: &str) -> Vec<&str> {
     let names = list.lines().filter_map(|line| line.split_whitespace().next());
     let (nightlies, others): (Vec<_>, Vec<_>) = names.partition(|name| name.starts_with("nightly"));
-    let pinned = others
-        .into_iter()
-        .filter(|name| name.starts_with(env!("CARGO_PKG_RUST_VERSION")));
+    let pinned = others.into_iter().filter(|name| name.starts_with(env!("CARGO_PKG_RUST_VERSION")));
     nightlies.into_iter().chain(pinned).collect()
 }
 
@@ -75,18 +70,14 @@ fn describe(rustup_name: Option<&str>, rustc: &Path) -> Option<Toolchain> {
         version: said.lines().next()?.to_owned(),
         llvm_major,
         llvm_library: llvm_library(sysroot),
-        has_core_source: sysroot
-            .join("lib/rustlib/src/rust/library/core/src/lib.rs")
-            .is_file(),
+        has_core_source: sysroot.join("lib/rustlib/src/rust/library/core/src/lib.rs").is_file(),
         cargo: cargo.is_file().then_some(cargo)?,
     })
 }
 
 /// From `LLVM version: 22.1.2`.
 fn llvm_major(said: &str) -> Option<u32> {
-    let line = said
-        .lines()
-        .find_map(|line| line.strip_prefix("LLVM version: "))?;
+    let line = said.lines().find_map(|line| line.strip_prefix("LLVM version: "))?;
     line.split('.').next()?.parse().ok()
 }
 
@@ -94,15 +85,12 @@ fn llvm_library(sysroot: &Path) -> Option<PathBuf> {
     let lib = sysroot.join("lib");
     let multiarch = lib.join(format!("{}-linux-gnu", std::env::consts::ARCH));
     let prefix = format!("libLLVM.so.{}", linker::LLVM_MAJOR);
-    [lib, multiarch]
-        .iter()
-        .filter_map(|folder| fs::read_dir(folder).ok())
-        .flatten()
-        .flatten()
-        .find_map(|file| {
+    [lib, multiarch].iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten().find_map(
+        |file| {
             let name = file.file_name();
             name.to_str()?.starts_with(&prefix).then(|| file.path())
-        })
+        },
+    )
 }
 
 /// Whether the record's toolchain is still the one that was tried.
@@ -130,10 +118,7 @@ pub(crate) fn choose(ways: &[Way], machine: &Machine) -> Result<()> {
         println!("setup: trying {way}");
         match go(way, machine) {
             Ok(toolchain) => {
-                println!(
-                    "setup: {} builds eBPF programs; noted in {RECORD}",
-                    toolchain.version
-                );
+                println!("setup: {} builds eBPF programs; noted in {RECORD}", toolchain.version);
                 return Ok(());
             }
             Err(failure) => {
@@ -155,19 +140,12 @@ fn go(way: &Way, machine: &Machine) -> Result<Toolchain> {
     let toolchain = match way {
         Way::Use(toolchain) => toolchain.clone(),
         Way::AddCoreSource(toolchain) => {
-            let name = toolchain
-                .rustup_name
-                .as_deref()
-                .context("only rustup adds components")?;
+            let name = toolchain.rustup_name.as_deref().context("only rustup adds components")?;
             run(Command::new("rustup").args(["component", "add", "rust-src", "--toolchain", name]))?;
             rustup_toolchain(name).context("it is gone")?
         }
         Way::InstallDebian => {
-            anyhow::ensure!(
-                machine.root,
-                "needs root: {}",
-                packages::apt_line(&DEBIAN_PACKAGES)
-            );
+            anyhow::ensure!(machine.root, "needs root: {}", packages::apt_line(&DEBIAN_PACKAGES));
             packages::apt_install(&DEBIAN_PACKAGES)?;
             describe(None, Path::new("/usr/bin/rustc")).context("/usr/bin/rustc or cargo is not there")?
         }
@@ -228,10 +206,7 @@ mod tests {
 
     #[test]
     fn major_of_llvm_is_read_from_what_rustc_says() {
-        assert_eq!(
-            llvm_major("rustc 1.95.0\nrelease: 1.95.0\nLLVM version: 22.1.2\n"),
-            Some(22)
-        );
+        assert_eq!(llvm_major("rustc 1.95.0\nrelease: 1.95.0\nLLVM version: 22.1.2\n"), Some(22));
         assert_eq!(llvm_major("rustc 1.95.0\n"), None);
     }
 }

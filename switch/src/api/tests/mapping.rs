@@ -11,10 +11,7 @@ async fn every_request_and_its_reply_survive_the_way() {
     let fixture = Fixture::new().await;
     let client = Client::new(&fixture.socket);
     for request in samples::requests() {
-        let reply = client
-            .call(request.clone())
-            .await
-            .unwrap_or_else(|e| panic!("{request:?}: {e}"));
+        let reply = client.call(request.clone()).await.unwrap_or_else(|e| panic!("{request:?}: {e}"));
         let arrived = fixture.asked().pop().expect("a request arrived");
         assert_eq!(json(&arrived), json(&request));
         assert_eq!(json(&reply), json(&samples::reply_to(&request)));
@@ -33,15 +30,9 @@ fn a_request_is_a_get_exactly_when_it_only_reads() {
 async fn without_a_controller_the_client_says_how_to_start_one() {
     let folder = tempfile::TempDir::new().expect("a temporary folder");
     let socket = folder.path().join("none.sock");
-    let error = Client::new(&socket)
-        .call(Request::Status)
-        .await
-        .expect_err("nobody listens");
+    let error = Client::new(&socket).call(Request::Status).await.expect_err("nobody listens");
     assert_eq!(error.code, ErrorCode::NotRunning);
-    assert!(
-        error.message.contains("vswitch run") && error.message.contains("none.sock"),
-        "{error}"
-    );
+    assert!(error.message.contains("vswitch run") && error.message.contains("none.sock"), "{error}");
 }
 
 #[tokio::test]
@@ -53,10 +44,7 @@ async fn a_controller_that_stops_answers_what_is_under_way_and_leaves_no_socket(
     assert!(events.next().await.expect("an orderly end").is_none());
     fixture.server.await.expect("the server does not panic");
     assert!(!fixture.socket.exists());
-    assert_eq!(
-        client.call(Request::Status).await.expect_err("gone").code,
-        ErrorCode::NotRunning
-    );
+    assert_eq!(client.call(Request::Status).await.expect_err("gone").code, ErrorCode::NotRunning);
 }
 
 fn json<T: serde::Serialize>(value: &T) -> serde_json::Value {

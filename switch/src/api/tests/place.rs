@@ -11,15 +11,7 @@ use super::super::socket::ControlSocket;
 
 fn names(folder: &TempDir) -> Vec<String> {
     let entries = fs::read_dir(folder.path()).expect("the folder");
-    entries
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        })
-        .collect()
+    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
 }
 
 #[tokio::test]
@@ -41,9 +33,7 @@ async fn a_stale_socket_and_what_a_killed_start_left_are_replaced() {
     drop(UnixListener::bind(&path).expect("a socket nobody will answer at"));
     fs::create_dir(folder.path().join(".vswitch.sock.new")).expect("a folder left behind");
     drop(UnixListener::bind(folder.path().join(".vswitch.sock.new/s")).expect("a socket left behind"));
-    let _socket = ControlSocket::bind(&path)
-        .await
-        .expect("the stale socket's place");
+    let _socket = ControlSocket::bind(&path).await.expect("the stale socket's place");
     assert_eq!(names(&folder), ["vswitch.sock"]);
 }
 
@@ -54,10 +44,7 @@ async fn a_living_controller_keeps_its_socket() {
     let _first = ControlSocket::bind(&path).await.expect("a free place");
     let error = ControlSocket::bind(&path).await.expect_err("the place is taken");
     assert_eq!(error.code, ErrorCode::AlreadyRunning);
-    assert!(
-        error.message.contains("vswitch.sock") && error.message.contains("--socket"),
-        "{error}"
-    );
+    assert!(error.message.contains("vswitch.sock") && error.message.contains("--socket"), "{error}");
     assert_eq!(names(&folder), ["vswitch.sock"]);
 }
 
@@ -74,9 +61,7 @@ async fn a_file_that_is_no_socket_is_left_alone() {
     let folder = TempDir::new().expect("a temporary folder");
     let path = folder.path().join("notes.txt");
     fs::write(&path, "mine").expect("a file");
-    let error = ControlSocket::bind(&path)
-        .await
-        .expect_err("something is in the way");
+    let error = ControlSocket::bind(&path).await.expect_err("something is in the way");
     assert_eq!(error.code, ErrorCode::InvalidArgument);
     assert_eq!(fs::read_to_string(&path).expect("still there"), "mine");
 }
@@ -95,9 +80,7 @@ async fn a_controller_does_not_remove_the_socket_of_its_successor() {
 #[tokio::test]
 async fn a_path_too_long_for_a_socket_is_refused_with_the_remedy() {
     let folder = TempDir::new().expect("a temporary folder");
-    let error = ControlSocket::bind(&folder.path().join("s".repeat(120)))
-        .await
-        .expect_err("too long");
+    let error = ControlSocket::bind(&folder.path().join("s".repeat(120))).await.expect_err("too long");
     assert_eq!(error.code, ErrorCode::InvalidArgument);
     assert!(error.message.contains("shorter"), "{error}");
     assert!(names(&folder).is_empty());

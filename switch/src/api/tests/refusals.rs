@@ -35,14 +35,8 @@ async fn a_malformed_body_is_refused_by_its_place() {
         (r#"{"link":"veth0","colour":"red"}"#, "colour"),
         (r#"{"link":"veth0","mac_limit":"many"}"#, "mac_limit"),
         (r#"{"link":"veth0","mac":"02:42"}"#, "mac"),
-        (
-            r#"{"link":"veth0","vlan":{"mode":"access","pvid":4095}}"#,
-            "vlan.pvid",
-        ),
-        (
-            r#"{"link":"veth0","vlan":{"mode":"access","pvid":1,"tag":2}}"#,
-            "vlan.tag",
-        ),
+        (r#"{"link":"veth0","vlan":{"mode":"access","pvid":4095}}"#, "vlan.pvid"),
+        (r#"{"link":"veth0","vlan":{"mode":"access","pvid":1,"tag":2}}"#, "vlan.tag"),
         (r#"{"link":"veth0","storm":{"unicast":1}}"#, "storm"),
         ("{}", "link"),
         ("7", "invalid type: integer"),
@@ -55,14 +49,7 @@ async fn a_malformed_body_is_refused_by_its_place() {
 async fn a_body_for_another_subject_than_the_path_is_refused() {
     let fixture = Fixture::new().await;
     let body = r#"{"link":"veth1"}"#;
-    refused(
-        &fixture,
-        ("PATCH", "/v1/ports/veth0", body),
-        400,
-        "bad-request",
-        "veth1",
-    )
-    .await;
+    refused(&fixture, ("PATCH", "/v1/ports/veth0", body), 400, "bad-request", "veth1").await;
 }
 
 #[tokio::test]
@@ -71,14 +58,7 @@ async fn a_body_over_the_limit_is_refused_and_one_at_the_limit_is_read() {
     let body = r#"{"link":"veth0"}"#;
     let padded = |bytes: usize| body.to_string() + &" ".repeat(bytes - body.len());
     let over = padded(BODY_LIMIT + 1);
-    refused(
-        &fixture,
-        ("POST", "/v1/ports", &over),
-        413,
-        "body-too-large",
-        "body",
-    )
-    .await;
+    refused(&fixture, ("POST", "/v1/ports", &over), 413, "body-too-large", "body").await;
     let (status, _) = fixture.ask("POST", "/v1/ports", &padded(BODY_LIMIT)).await;
     assert_eq!(status, 201);
 }
@@ -86,101 +66,33 @@ async fn a_body_over_the_limit_is_refused_and_one_at_the_limit_is_read() {
 #[tokio::test]
 async fn unknown_routes_methods_and_queries_are_refused() {
     let fixture = Fixture::new().await;
-    for target in [
-        "/",
-        "/v1",
-        "/v1/",
-        "/v1/ports/",
-        "/v2/ports",
-        "/v1/ports/veth0/fdb",
-        "/v1/status/",
-    ] {
+    for target in ["/", "/v1", "/v1/", "/v1/ports/", "/v2/ports", "/v1/ports/veth0/fdb", "/v1/status/"] {
         refused(&fixture, ("GET", target, ""), 404, "unknown-route", target).await;
     }
     refused(&fixture, ("PUT", "/v1/ports", "{}"), 405, "wrong-method", "PUT").await;
-    refused(
-        &fixture,
-        ("DELETE", "/v1/status", ""),
-        405,
-        "wrong-method",
-        "/v1/status",
-    )
-    .await;
-    refused(
-        &fixture,
-        ("GET", "/v1/ports?colour=red", ""),
-        400,
-        "bad-request",
-        "colour",
-    )
-    .await;
-    refused(
-        &fixture,
-        ("GET", "/v1/status?verbose=1", ""),
-        400,
-        "bad-request",
-        "verbose",
-    )
-    .await;
-    refused(
-        &fixture,
-        ("GET", "/v1/fdb?vlan=0", ""),
-        400,
-        "bad-request",
-        "VLAN",
-    )
-    .await;
-    refused(
-        &fixture,
-        ("DELETE", "/v1/fdb/02:42", ""),
-        400,
-        "invalid-mac",
-        "02:42",
-    )
-    .await;
+    refused(&fixture, ("DELETE", "/v1/status", ""), 405, "wrong-method", "/v1/status").await;
+    refused(&fixture, ("GET", "/v1/ports?colour=red", ""), 400, "bad-request", "colour").await;
+    refused(&fixture, ("GET", "/v1/status?verbose=1", ""), 400, "bad-request", "verbose").await;
+    refused(&fixture, ("GET", "/v1/fdb?vlan=0", ""), 400, "bad-request", "VLAN").await;
+    refused(&fixture, ("DELETE", "/v1/fdb/02:42", ""), 400, "invalid-mac", "02:42").await;
 }
 
 #[test]
 fn a_foreign_user_may_not_change_the_switch() {
-    let peer = Peer {
-        pid: None,
-        uid: 1000,
-        gid: 1000,
-        groups: vec![4],
-    };
-    let refusal = Caller {
-        peer: peer.clone(),
-        socket_gid: 990,
-    }
-    .check_write("POST /v1/ports")
-    .expect_err("foreign");
-    assert_eq!(
-        (refusal.code, refusal.code.status().as_u16()),
-        (ErrorCode::PermissionDenied, 403)
-    );
-    assert!(
-        refusal.message.contains("POST /v1/ports") && refusal.message.contains("1000"),
-        "{refusal}"
-    );
-    assert!(
-        Caller { peer, socket_gid: 4 }
-            .check_write("POST /v1/ports")
-            .is_ok()
-    );
+    let peer = Peer { pid: None, uid: 1000, gid: 1000, groups: vec![4] };
+    let refusal =
+        Caller { peer: peer.clone(), socket_gid: 990 }.check_write("POST /v1/ports").expect_err("foreign");
+    assert_eq!((refusal.code, refusal.code.status().as_u16()), (ErrorCode::PermissionDenied, 403));
+    assert!(refusal.message.contains("POST /v1/ports") && refusal.message.contains("1000"), "{refusal}");
+    assert!(Caller { peer, socket_gid: 4 }.check_write("POST /v1/ports").is_ok());
 }
 
 #[tokio::test]
 async fn a_half_open_connection_is_ended_and_holds_nobody_up() {
-    let bounds = Bounds {
-        head: Duration::from_millis(200),
-        ..Bounds::default()
-    };
+    let bounds = Bounds { head: Duration::from_millis(200), ..Bounds::default() };
     let fixture = Fixture::with(bounds).await;
     let mut half_open = fixture.connect().await;
-    half_open
-        .write_all(b"GET /v1/status HTTP/1.1\r\nhost:")
-        .await
-        .expect("the server reads");
+    half_open.write_all(b"GET /v1/status HTTP/1.1\r\nhost:").await.expect("the server reads");
     let mut silent = fixture.connect().await;
     assert_eq!(fixture.ask("GET", "/v1/status", "").await.0, 200);
     for stream in [&mut half_open, &mut silent] {
@@ -191,10 +103,7 @@ async fn a_half_open_connection_is_ended_and_holds_nobody_up() {
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_is_refused() {
-    let bounds = Bounds {
-        body: Duration::from_millis(100),
-        ..Bounds::default()
-    };
+    let bounds = Bounds { body: Duration::from_millis(100), ..Bounds::default() };
     let fixture = Fixture::with(bounds).await;
     let mut stream = fixture.connect().await;
     let head = b"POST /v1/ports HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 100\r\n\r\n{";
@@ -205,42 +114,22 @@ async fn a_body_that_does_not_arrive_is_refused() {
         .await
         .expect("an answer in time")
         .expect("an answer");
-    assert!(
-        answer.starts_with("HTTP/1.1 400") && answer.contains("did not arrive"),
-        "{answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("did not arrive"), "{answer}");
 }
 
 #[tokio::test]
 async fn connections_over_the_limit_wait_for_a_place() {
-    let bounds = Bounds {
-        connections: 2,
-        head: Duration::from_millis(300),
-        ..Bounds::default()
-    };
+    let bounds = Bounds { connections: 2, head: Duration::from_millis(300), ..Bounds::default() };
     let fixture = Fixture::with(bounds).await;
     let _silent = (fixture.connect().await, fixture.connect().await);
-    assert_eq!(
-        fixture.ask("GET", "/v1/status", "").await.0,
-        200,
-        "served once a silent one has been ended"
-    );
+    assert_eq!(fixture.ask("GET", "/v1/status", "").await.0, 200, "served once a silent one has been ended");
 }
 
 #[tokio::test]
 async fn a_loop_that_does_not_answer_is_a_timeout() {
-    let bounds = Bounds {
-        request: Duration::from_millis(100),
-        ..Bounds::default()
-    };
+    let bounds = Bounds { request: Duration::from_millis(100), ..Bounds::default() };
     let fixture = Fixture::with(bounds).await;
-    let (status, body) = fixture
-        .ask("GET", &format!("/v1/stats?link={STUCK_LINK}"), "")
-        .await;
+    let (status, body) = fixture.ask("GET", &format!("/v1/stats?link={STUCK_LINK}"), "").await;
     assert_eq!((status, &body["error"]["code"]), (504, &"timeout".into()));
-    assert_eq!(
-        fixture.ask("GET", "/v1/status", "").await.0,
-        200,
-        "others are answered"
-    );
+    assert_eq!(fixture.ask("GET", "/v1/status", "").await.0, 200, "others are answered");
 }

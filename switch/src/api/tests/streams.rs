@@ -13,26 +13,18 @@ use super::super::types::{Event, EventKind};
 use super::Fixture;
 
 fn port_up(number: usize) -> Event {
-    Event {
-        time_ms: 1,
-        what: EventKind::PortUp {
-            port: format!("veth{number}"),
-        },
-    }
+    Event { time_ms: 1, what: EventKind::PortUp { port: format!("veth{number}") } }
 }
 
 async fn patiently<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(10), future)
-        .await
-        .expect("in time")
+    tokio::time::timeout(Duration::from_secs(10), future).await.expect("in time")
 }
 
 #[tokio::test]
 async fn events_arrive_in_order_as_they_happen() {
     let fixture = Fixture::new().await;
-    let mut events = patiently(Client::new(&fixture.socket).events())
-        .await
-        .expect("a stream before any event");
+    let mut events =
+        patiently(Client::new(&fixture.socket).events()).await.expect("a stream before any event");
     for number in 0..3 {
         fixture.handle.publish(port_up(number));
         let event = patiently(events.next()).await.expect("a line").expect("no end");
@@ -52,18 +44,10 @@ async fn a_reader_that_falls_behind_is_told_how_much_it_lost() {
             tokio::task::yield_now().await;
         }
     }
-    fixture.handle.publish(Event {
-        time_ms: 1,
-        what: EventKind::PortDown {
-            port: "last".to_string(),
-        },
-    });
+    fixture.handle.publish(Event { time_ms: 1, what: EventKind::PortDown { port: "last".to_string() } });
     let (mut seen, mut lost) = (0, 0);
     loop {
-        let line = patiently(stream.next_line())
-            .await
-            .expect("a line")
-            .expect("no end");
+        let line = patiently(stream.next_line()).await.expect("a line").expect("no end");
         // Lines between events are those of the chunked encoding.
         let Ok(event) = serde_json::from_str::<Event>(&line) else {
             continue;
@@ -80,10 +64,7 @@ async fn a_reader_that_falls_behind_is_told_how_much_it_lost() {
 
 #[tokio::test]
 async fn readers_that_leave_give_their_place_back() {
-    let bounds = Bounds {
-        event_streams: 1,
-        ..Bounds::default()
-    };
+    let bounds = Bounds { event_streams: 1, ..Bounds::default() };
     let fixture = Fixture::with(bounds).await;
     let client = Client::new(&fixture.socket);
     let first = client.events().await.expect("a place");
@@ -102,16 +83,8 @@ async fn readers_that_leave_give_their_place_back() {
 /// Opens the stream and reads the head, so that the server has subscribed.
 async fn open_stream(fixture: &Fixture) -> tokio::io::Lines<BufReader<UnixStream>> {
     let mut stream = fixture.connect().await;
-    stream
-        .write_all(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n")
-        .await
-        .expect("the server reads");
+    stream.write_all(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the server reads");
     let mut lines = BufReader::new(stream).lines();
-    while !patiently(lines.next_line())
-        .await
-        .expect("a line")
-        .expect("a head")
-        .is_empty()
-    {}
+    while !patiently(lines.next_line()).await.expect("a line").expect("a head").is_empty() {}
     lines
 }

@@ -1,5 +1,7 @@
 //! What happens in the switch, as `monitor` tells it.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde::{Deserialize, Serialize};
 use vswitch_common::mac::MacAddr;
 
@@ -13,6 +15,15 @@ pub struct Event {
     /// What happened.
     #[serde(flatten)]
     pub what: EventKind,
+}
+
+impl Event {
+    /// `what`, happening now.
+    #[must_use]
+    pub fn now(what: EventKind) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { time_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX), what }
+    }
 }
 
 /// What happened.

@@ -175,6 +175,12 @@ pub struct Counters {
     pub tx_bytes: u64,
     /// Frames in, by the hook that decided and carried them.
     pub rx_by_hook: BTreeMap<String, u64>,
+    /// ARP requests from here that the kernel answered: floods saved.
+    pub answered: u64,
+    /// Frames from here that went to the controller.
+    pub punted: u64,
+    /// Sources not learned here because a limit was reached.
+    pub not_learned: u64,
     /// Frames dropped on the way in or out, by drop reason; reasons that never happened are left out.
     pub drops: BTreeMap<String, u64>,
 }

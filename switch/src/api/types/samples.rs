@@ -13,11 +13,7 @@ pub(crate) fn port(name: &str) -> Port {
         hook_mode: HookMode::Tcx,
         hook_reason: "a kernel TCP/IP stack is behind it".to_string(),
         hook_choice: HookChoice::Auto,
-        vlan: PortVlan {
-            mode: VlanMode::Trunk,
-            pvid: "5".parse().ok(),
-            allowed: "10,20".to_string(),
-        },
+        vlan: PortVlan { mode: VlanMode::Trunk, pvid: "5".parse().ok(), allowed: "10,20".to_string() },
         isolated: false,
         hairpin: false,
         learning: true,
@@ -81,22 +77,12 @@ pub(crate) fn status() -> Status {
         abi: 1,
         uptime_seconds: 93_784,
         adopted: true,
-        kernel: Kernel {
-            release: "6.18.0".to_string(),
-            features: [("tcx".to_string(), true)].into(),
-        },
+        kernel: Kernel { release: "6.18.0".to_string(), features: [("tcx".to_string(), true)].into() },
         networks: 1,
         ports: 1,
-        fdb: FdbStatus {
-            entries: 2,
-            limit: 65_536,
-        },
+        fdb: FdbStatus { entries: 2, limit: 65_536 },
         hooks: [("veth0".to_string(), HookMode::Tcx)].into(),
-        limits: vec![Limit {
-            name: "fdb".to_string(),
-            entries: 65_536,
-            memory_bytes: 6_553_600,
-        }],
+        limits: vec![Limit { name: "fdb".to_string(), entries: 65_536, memory_bytes: 6_553_600 }],
         events_lost: 0,
         paths: Paths::default(),
     }
@@ -112,10 +98,9 @@ pub(crate) fn reply_to(request: &Request) -> Reply {
         | Request::NetworkSet(_)
         | Request::NetworkList
         | Request::NetworkInspect { .. } => Reply::Networks(vec![network("default")]),
-        Request::Stats { .. } => Reply::Stats(vec![PortStats {
-            name: "veth0".to_string(),
-            counters: counters(),
-        }]),
+        Request::Stats { .. } => {
+            Reply::Stats(vec![PortStats { name: "veth0".to_string(), counters: counters() }])
+        }
         Request::Teardown
         | Request::PortDel { .. }
         | Request::FdbAdd(_)
@@ -135,11 +120,7 @@ pub(crate) fn requests() -> Vec<Request> {
         link: link(),
         network: network(),
         hook: Some(HookChoice::Xdp),
-        vlan: Some(PortVlan {
-            mode: VlanMode::Access,
-            pvid: vlan,
-            allowed: String::new(),
-        }),
+        vlan: Some(PortVlan { mode: VlanMode::Access, pvid: vlan, allowed: String::new() }),
         isolated: Some(true),
         hairpin: Some(false),
         learning: Some(false),
@@ -151,16 +132,8 @@ pub(crate) fn requests() -> Vec<Request> {
         trusted: Some(true),
         storm: [(StormKind::Broadcast, 1000)].into(),
     };
-    let change = NetworkChange {
-        name: link(),
-        ageing: Some(0),
-        mtu: None,
-    };
-    let create = NetworkSpec {
-        name: "blue".to_string(),
-        vlan_aware: true,
-        ..NetworkSpec::default()
-    };
+    let change = NetworkChange { name: link(), ageing: Some(0), mtu: None };
+    let create = NetworkSpec { name: "blue".to_string(), vlan_aware: true, ..NetworkSpec::default() };
     vec![
         Request::Status,
         Request::Teardown,
@@ -168,49 +141,17 @@ pub(crate) fn requests() -> Vec<Request> {
         Request::PortSet(spec),
         Request::PortDel { link: link() },
         Request::PortShow(PortFilter::default()),
-        Request::PortShow(PortFilter {
-            link: None,
-            network: network(),
-        }),
-        Request::PortShow(PortFilter {
-            link: Some(link()),
-            network: network(),
-        }),
+        Request::PortShow(PortFilter { link: None, network: network() }),
+        Request::PortShow(PortFilter { link: Some(link()), network: network() }),
         Request::FdbShow(FdbFilter::default()),
-        Request::FdbShow(FdbFilter {
-            network: network(),
-            port: Some(link()),
-            mac: Some(mac),
-            vlan,
-        }),
-        Request::FdbAdd(FdbSpec {
-            mac,
-            port: link(),
-            vlan,
-            sticky: true,
-        }),
-        Request::FdbDel(FdbKeySpec {
-            mac,
-            network: network(),
-            vlan,
-        }),
-        Request::FdbDel(FdbKeySpec {
-            mac,
-            network: None,
-            vlan: None,
-        }),
-        Request::FdbFlush(FdbFlush {
-            network: network(),
-            port: None,
-            vlan,
-            include_static: true,
-        }),
+        Request::FdbShow(FdbFilter { network: network(), port: Some(link()), mac: Some(mac), vlan }),
+        Request::FdbAdd(FdbSpec { mac, port: link(), vlan, sticky: true }),
+        Request::FdbDel(FdbKeySpec { mac, network: network(), vlan }),
+        Request::FdbDel(FdbKeySpec { mac, network: None, vlan: None }),
+        Request::FdbFlush(FdbFlush { network: network(), port: None, vlan, include_static: true }),
         Request::NetworkCreate(create),
         Request::NetworkSet(change),
-        Request::NetworkRemove {
-            name: link(),
-            force: true,
-        },
+        Request::NetworkRemove { name: link(), force: true },
         Request::NetworkList,
         Request::NetworkInspect { name: link() },
         Request::Stats { link: None },
@@ -223,12 +164,7 @@ mod tests {
     use super::*;
 
     fn keys(value: &serde_json::Value) -> Vec<&str> {
-        value
-            .as_object()
-            .expect("an object")
-            .keys()
-            .map(String::as_str)
-            .collect()
+        value.as_object().expect("an object").keys().map(String::as_str).collect()
     }
 
     #[test]
@@ -244,14 +180,7 @@ mod tests {
         assert_eq!(keys(&json["endpoint"]), ["addresses", "mac", "name"]);
         assert_eq!(
             keys(&json["counters"]),
-            [
-                "drops",
-                "rx_by_hook",
-                "rx_bytes",
-                "rx_packets",
-                "tx_bytes",
-                "tx_packets"
-            ]
+            ["drops", "rx_by_hook", "rx_bytes", "rx_packets", "tx_bytes", "tx_packets"]
         );
         assert_eq!(
             (&json["state"], &json["hook"], &json["hook_mode"]),
@@ -263,9 +192,6 @@ mod tests {
     #[test]
     fn an_entry_has_the_contracts_keys() {
         let json = serde_json::to_value(entry()).expect("JSON");
-        assert_eq!(
-            keys(&json),
-            ["age_seconds", "kind", "mac", "network", "port", "vlan"]
-        );
+        assert_eq!(keys(&json), ["age_seconds", "kind", "mac", "network", "port", "vlan"]);
     }
 }

@@ -40,11 +40,7 @@ impl PortVlan {
     /// # Errors
     /// When `allowed` is neither `all` nor a list of VLAN IDs and ranges.
     pub fn allowed_ranges(&self) -> Result<Vec<RangeInclusive<VlanId>>, VlanListError> {
-        if self.allowed.is_empty() {
-            Ok(Vec::new())
-        } else {
-            vlan_ranges(&self.allowed)
-        }
+        if self.allowed.is_empty() { Ok(Vec::new()) } else { vlan_ranges(&self.allowed) }
     }
 }
 
@@ -65,11 +61,7 @@ pub fn vlan_ranges(text: &str) -> Result<Vec<RangeInclusive<VlanId>>, VlanListEr
             let (first, last) = part.split_once('-').unwrap_or((part, part));
             let first: VlanId = first.parse().map_err(|_| bad())?;
             let last: VlanId = last.parse().map_err(|_| bad())?;
-            if first > last {
-                Err(bad())
-            } else {
-                Ok(first..=last)
-            }
+            if first > last { Err(bad()) } else { Ok(first..=last) }
         })
         .collect()
 }
@@ -85,10 +77,7 @@ mod tests {
 
     fn numbers(text: &str) -> Vec<(u16, u16)> {
         let ranges = vlan_ranges(text).expect("a list");
-        ranges
-            .iter()
-            .map(|range| (range.start().get(), range.end().get()))
-            .collect()
+        ranges.iter().map(|range| (range.start().get(), range.end().get())).collect()
     }
 
     #[test]
@@ -99,9 +88,7 @@ mod tests {
 
     #[test]
     fn what_lists_no_vlans_is_refused() {
-        for text in [
-            "", "0", "4095", "20-10", "10,", ",10", "10-", "10 ,20", "ALL", "1-2-3",
-        ] {
+        for text in ["", "0", "4095", "20-10", "10,", ",10", "10-", "10 ,20", "ALL", "1-2-3"] {
             assert!(vlan_ranges(text).is_err(), "{text:?}");
         }
     }

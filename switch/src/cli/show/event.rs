@@ -8,12 +8,7 @@ use crate::api::types::{Event, EventKind};
 pub(in crate::cli) fn event(event: &Event) -> String {
     let what = match &event.what {
         EventKind::Learned { mac, network, port } => format!("learned {mac} at {port} network {network}"),
-        EventKind::Moved {
-            mac,
-            network,
-            from,
-            port,
-        } => {
+        EventKind::Moved { mac, network, from, port } => {
             format!("moved {mac} from {from} to {port} network {network}")
         }
         EventKind::Aged { mac, network, port } => format!("aged {mac} at {port} network {network}"),
@@ -21,18 +16,11 @@ pub(in crate::cli) fn event(event: &Event) -> String {
         EventKind::PortRemoved { port } => format!("port removed {port}"),
         EventKind::PortUp { port } => format!("port up {port}"),
         EventKind::PortDown { port } => format!("port down {port}"),
-        EventKind::HookChanged {
-            port,
-            hook: now,
-            reason,
-        } => {
+        EventKind::HookChanged { port, hook: now, reason } => {
             format!("hook changed {port} to {}: {reason}", hook(*now))
         }
         EventKind::LimitReached { limit, port: None } => format!("limit reached {limit}"),
-        EventKind::LimitReached {
-            limit,
-            port: Some(port),
-        } => format!("limit reached {limit} at {port}"),
+        EventKind::LimitReached { limit, port: Some(port) } => format!("limit reached {limit} at {port}"),
         EventKind::Lost { count } => format!("lost {count} events"),
     };
     format!("{} {}\n", utc(event.time_ms), printable(&what))
@@ -48,11 +36,7 @@ fn utc(time_ms: u64) -> String {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day_of_month:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
@@ -74,12 +58,7 @@ mod tests {
     #[test]
     fn an_event_is_one_line() {
         let mac = "02:42:ac:11:00:02".parse().expect("a MAC");
-        let what = EventKind::Moved {
-            mac,
-            network: "blue".into(),
-            from: "a".into(),
-            port: "b\n".into(),
-        };
+        let what = EventKind::Moved { mac, network: "blue".into(), from: "a".into(), port: "b\n".into() };
         assert_eq!(
             event(&Event { time_ms: 0, what }),
             "1970-01-01T00:00:00.000Z moved 02:42:ac:11:00:02 from a to b\u{fffd} network blue\n"

@@ -39,11 +39,7 @@ mod tests {
 
     #[test]
     fn only_dynamic_entries_show_an_age() {
-        let sticky = FdbEntry {
-            kind: FdbKind::Sticky,
-            vlan: "10".parse().ok(),
-            ..samples::entry()
-        };
+        let sticky = FdbEntry { kind: FdbKind::Sticky, vlan: "10".parse().ok(), ..samples::entry() };
         assert_eq!(
             entries(&[samples::entry(), sticky]),
             "MAC                PORT   NETWORK  VLAN  KIND     AGE\n\

@@ -23,13 +23,9 @@ struct NetworkWithPorts<'a> {
 impl Serialize for NetworkWithPorts<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let json = |error: serde_json::Error| serde::ser::Error::custom(error);
-        let mut object: Map<String, Value> = serde_json::to_value(self.network)
-            .and_then(serde_json::from_value)
-            .map_err(json)?;
-        object.insert(
-            "ports".to_string(),
-            serde_json::to_value(&self.ports).map_err(json)?,
-        );
+        let mut object: Map<String, Value> =
+            serde_json::to_value(self.network).and_then(serde_json::from_value).map_err(json)?;
+        object.insert("ports".to_string(), serde_json::to_value(&self.ports).map_err(json)?);
         object.serialize(serializer)
     }
 }
@@ -41,36 +37,20 @@ impl<'a> Overview<'a> {
             let ports = ports.iter().filter(|port| port.network == network.name).collect();
             NetworkWithPorts { network, ports }
         };
-        Self {
-            networks: networks.iter().map(with_ports).collect(),
-        }
+        Self { networks: networks.iter().map(with_ports).collect() }
     }
 
     /// A line a port; a network without ports has one too.
     pub(in crate::cli) fn table(&self) -> String {
-        let titles = [
-            "NETWORK",
-            "PORT",
-            "STATE",
-            "HOOK",
-            "HOST",
-            "MAC",
-            "ADDRESSES",
-            "RX",
-            "TX",
-            "DROPS",
-        ];
-        let rows = self
-            .networks
-            .iter()
-            .flat_map(|NetworkWithPorts { network, ports }| {
-                let empty = ports.is_empty().then(|| {
-                    let mut cells = [NOTHING; 10].map(str::to_string);
-                    cells[0].clone_from(&network.name);
-                    cells
-                });
-                ports.iter().map(|port| cells(port)).chain(empty)
+        let titles = ["NETWORK", "PORT", "STATE", "HOOK", "HOST", "MAC", "ADDRESSES", "RX", "TX", "DROPS"];
+        let rows = self.networks.iter().flat_map(|NetworkWithPorts { network, ports }| {
+            let empty = ports.is_empty().then(|| {
+                let mut cells = [NOTHING; 10].map(str::to_string);
+                cells[0].clone_from(&network.name);
+                cells
             });
+            ports.iter().map(|port| cells(port)).chain(empty)
+        });
         table(titles, rows)
     }
 }
@@ -98,32 +78,19 @@ mod tests {
 
     #[test]
     fn networks_with_and_without_ports_are_listed() {
-        let (networks, ports) = (
-            [samples::network("default"), samples::network("blue")],
-            [samples::port("veth0")],
-        );
+        let (networks, ports) =
+            ([samples::network("default"), samples::network("blue")], [samples::port("veth0")]);
         let overview = Overview::new(&networks, &ports);
         let text = overview.table();
-        let lines: Vec<Vec<_>> = text
-            .lines()
-            .map(|line| line.split_whitespace().collect())
-            .collect();
+        let lines: Vec<Vec<_>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         let host = ["web", "02:42:ac:11:00:02", "172.17.0.2"];
         assert_eq!(
             lines[1],
-            [
-                &["default", "veth0", "forwarding", "tc"],
-                &host[..],
-                &["1200", "900", "7"]
-            ]
-            .concat()
+            [&["default", "veth0", "forwarding", "tc"], &host[..], &["1200", "900", "7"]].concat()
         );
         assert_eq!(lines[2], ["blue", "-", "-", "-", "-", "-", "-", "-", "-", "-"]);
         let json = serde_json::to_value(&overview).expect("JSON");
-        assert_eq!(
-            (&json[0]["Name"], &json[0]["ports"][0]["name"]),
-            (&"default".into(), &"veth0".into())
-        );
+        assert_eq!((&json[0]["Name"], &json[0]["ports"][0]["name"]), (&"default".into(), &"veth0".into()));
         assert_eq!(json[1]["ports"], serde_json::json!([]));
     }
 }

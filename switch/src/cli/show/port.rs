@@ -5,9 +5,7 @@ use crate::api::types::{Endpoint, Hook, HookChoice, HookMode, Port, PortState, P
 
 /// A line a port.
 pub(in crate::cli) fn ports(ports: &[Port]) -> String {
-    let titles = [
-        "NAME", "NETWORK", "STATE", "HOOK", "MODE", "VLAN", "MTU", "RX", "TX", "DROPS", "ENDPOINT",
-    ];
+    let titles = ["NAME", "NETWORK", "STATE", "HOOK", "MODE", "VLAN", "MTU", "RX", "TX", "DROPS", "ENDPOINT"];
     let rows = ports.iter().map(|port| {
         [
             port.name.clone(),
@@ -39,10 +37,7 @@ fn detail(port: &Port) -> String {
         ("link index", port.ifindex.to_string()),
         ("network", port.network.clone()),
         ("state", state(port.state).to_string()),
-        (
-            "hook",
-            format!("{} {}", hook(port.hook), hook_mode(port.hook_mode)),
-        ),
+        ("hook", format!("{} {}", hook(port.hook), hook_mode(port.hook_mode))),
         ("hook asked for", choice(port.hook_choice).to_string()),
         ("hook reason", port.hook_reason.clone()),
         ("vlan", vlan(&port.vlan)),
@@ -54,31 +49,16 @@ fn detail(port: &Port) -> String {
         ("mac limit", or_nothing(port.mac_limit)),
         ("host", or_nothing(host.and_then(|host| host.name.as_ref()))),
         ("host mac", or_nothing(host.and_then(|host| host.mac))),
-        (
-            "host addresses",
-            list(host.map_or(&[][..], |host| &host.addresses)),
-        ),
-        (
-            "rx",
-            format!("{} frames {} bytes", counters.rx_packets, counters.rx_bytes),
-        ),
-        (
-            "tx",
-            format!("{} frames {} bytes", counters.tx_packets, counters.tx_bytes),
-        ),
+        ("host addresses", list(host.map_or(&[][..], |host| &host.addresses))),
+        ("rx", format!("{} frames {} bytes", counters.rx_packets, counters.rx_bytes)),
+        ("tx", format!("{} frames {} bytes", counters.tx_packets, counters.tx_bytes)),
     ];
     rows.extend(
-        counters
-            .rx_by_hook
-            .iter()
-            .map(|(hook, frames)| ("rx by hook", format!("{hook} {frames} frames"))),
+        counters.rx_by_hook.iter().map(|(hook, frames)| ("rx by hook", format!("{hook} {frames} frames"))),
     );
     rows.push(("drops", format!("{} frames", dropped(port))));
     rows.extend(
-        counters
-            .drops
-            .iter()
-            .map(|(reason, frames)| ("drop reason", format!("{reason} {frames} frames"))),
+        counters.drops.iter().map(|(reason, frames)| ("drop reason", format!("{reason} {frames} frames"))),
     );
     pairs(rows)
 }
@@ -135,10 +115,7 @@ fn vlan(vlan: &PortVlan) -> String {
 fn endpoint(host: Option<&Endpoint>) -> String {
     let named = host.and_then(|host| {
         let address = host.addresses.first().map(ToString::to_string);
-        host.name
-            .clone()
-            .or(address)
-            .or_else(|| host.mac.map(|mac| mac.to_string()))
+        host.name.clone().or(address).or_else(|| host.mac.map(|mac| mac.to_string()))
     });
     or_nothing(named)
 }
@@ -160,14 +137,8 @@ mod tests {
     #[test]
     fn one_port_in_detail_says_why_it_has_its_hook() {
         let text = ports_in_detail(&[samples::port("veth0")]);
-        assert!(
-            text.contains("hook reason     a kernel TCP/IP stack is behind it\n"),
-            "{text}"
-        );
-        assert!(
-            text.contains("drop reason     mtu 3 frames\ndrop reason     storm 4 frames\n"),
-            "{text}"
-        );
+        assert!(text.contains("hook reason     a kernel TCP/IP stack is behind it\n"), "{text}");
+        assert!(text.contains("drop reason     mtu 3 frames\ndrop reason     storm 4 frames\n"), "{text}");
         assert!(text.contains("mac limit       -\n"), "{text}");
     }
 
@@ -175,14 +146,8 @@ mod tests {
     fn words_in_text_are_those_in_json() {
         for (word, json) in [
             (hook(Hook::Xdp), serde_json::to_value(Hook::Xdp)),
-            (
-                hook_mode(HookMode::Generic),
-                serde_json::to_value(HookMode::Generic),
-            ),
-            (
-                hook_mode(HookMode::Clsact),
-                serde_json::to_value(HookMode::Clsact),
-            ),
+            (hook_mode(HookMode::Generic), serde_json::to_value(HookMode::Generic)),
+            (hook_mode(HookMode::Clsact), serde_json::to_value(HookMode::Clsact)),
             (state(PortState::Down), serde_json::to_value(PortState::Down)),
             (choice(HookChoice::Auto), serde_json::to_value(HookChoice::Auto)),
         ] {

@@ -6,11 +6,7 @@ use crate::api::types::Status;
 
 /// What the controller is and how it fares.
 pub(in crate::cli) fn status(status: &Status) -> String {
-    let features = status
-        .kernel
-        .features
-        .iter()
-        .map(|(name, found)| format!("{name}={}", yes_no(*found)));
+    let features = status.kernel.features.iter().map(|(name, found)| format!("{name}={}", yes_no(*found)));
     let mut rows = vec![
         ("version", format!("{} (ABI {})", status.version, status.abi)),
         ("uptime", uptime(status.uptime_seconds)),
@@ -19,10 +15,7 @@ pub(in crate::cli) fn status(status: &Status) -> String {
         ("features", list(features)),
         ("networks", status.networks.to_string()),
         ("ports", status.ports.to_string()),
-        (
-            "fdb",
-            format!("{} of {} entries", status.fdb.entries, status.fdb.limit),
-        ),
+        ("fdb", format!("{} of {} entries", status.fdb.entries, status.fdb.limit)),
         ("events lost", status.events_lost.to_string()),
         ("socket", status.paths.socket.clone()),
         ("state", status.paths.state_dir.clone()),
@@ -32,20 +25,10 @@ pub(in crate::cli) fn status(status: &Status) -> String {
     rows.extend(limits.map(|limit| {
         (
             "limit",
-            format!(
-                "{} {} entries {} KiB",
-                limit.name,
-                limit.entries,
-                limit.memory_bytes.div_ceil(1024)
-            ),
+            format!("{} {} entries {} KiB", limit.name, limit.entries, limit.memory_bytes.div_ceil(1024)),
         )
     }));
-    rows.extend(
-        status
-            .hooks
-            .iter()
-            .map(|(port, mode)| ("hook", format!("{port} {}", hook_mode(*mode)))),
-    );
+    rows.extend(status.hooks.iter().map(|(port, mode)| ("hook", format!("{port} {}", hook_mode(*mode)))));
     pairs(rows)
 }
 
@@ -83,9 +66,6 @@ mod tests {
 
     #[test]
     fn an_uptime_has_the_units_that_matter() {
-        assert_eq!(
-            [59, 60, 3_661, 90_000].map(uptime),
-            ["59s", "1m 0s", "1h 1m", "1d 1h 0m"]
-        );
+        assert_eq!([59, 60, 3_661, 90_000].map(uptime), ["59s", "1m 0s", "1h 1m", "1d 1h 0m"]);
     }
 }

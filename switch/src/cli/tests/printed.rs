@@ -14,9 +14,7 @@ use crate::api::types::{Event, EventKind};
 /// One command line against the controller, off the async threads because a command has a runtime of its own.
 async fn ask(fixture: &Fixture, line: &str) -> Done {
     let line = format!("--socket {} {line}", fixture.socket.display());
-    tokio::task::spawn_blocking(move || vswitch(&line))
-        .await
-        .expect("no panic")
+    tokio::task::spawn_blocking(move || vswitch(&line)).await.expect("no panic")
 }
 
 #[tokio::test]
@@ -25,11 +23,7 @@ async fn each_verb_prints_what_ip_and_docker_users_expect() {
     let mac = "02:42:ac:11:00:02";
     for (line, first_line, json) in [
         ("status", "version      0.1.0 (ABI 1)", "/version"),
-        (
-            "show",
-            "NETWORK  PORT   STATE       HOOK  HOST  MAC",
-            "/0/ports/0/name",
-        ),
+        ("show", "NETWORK  PORT   STATE       HOOK  HOST  MAC", "/0/ports/0/name"),
         ("stats", "PORT   RX    RX-BYTES", "/0/drops/storm"),
         ("port show", "NAME   NETWORK  STATE", "/0/name"),
         ("port show veth0", "name            veth0", "/0/hook_reason"),
@@ -49,23 +43,12 @@ async fn each_verb_prints_what_ip_and_docker_users_expect() {
     ] {
         let done = ask(&fixture, line).await;
         assert_eq!((done.exit, done.err.as_str()), (ExitCode::SUCCESS, ""), "{line}");
-        assert!(
-            done.out
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .starts_with(first_line),
-            "{line}: {}",
-            done.out
-        );
+        assert!(done.out.lines().next().unwrap_or_default().starts_with(first_line), "{line}: {}", done.out);
         assert_eq!(done.out.is_empty(), first_line.is_empty(), "{line}: {}", done.out);
         let done = ask(&fixture, &format!("{line} --json")).await;
         let value: Value =
             serde_json::from_str(&done.out).unwrap_or_else(|e| panic!("{line}: {e}: {}", done.out));
-        assert!(
-            value.pointer(json).is_some_and(|value| !value.is_null()),
-            "{line}: no {json} in {value}"
-        );
+        assert!(value.pointer(json).is_some_and(|value| !value.is_null()), "{line}: no {json} in {value}");
     }
 }
 
@@ -101,34 +84,17 @@ impl Write for Head {
 #[tokio::test]
 async fn monitor_prints_an_object_a_line_and_ends_quietly_when_its_reader_leaves() {
     let fixture = Fixture::new().await;
-    let arguments = [
-        "vswitch",
-        "--socket",
-        &fixture.socket.to_string_lossy(),
-        "monitor",
-        "--json",
-    ]
-    .map(Into::into)
-    .to_vec();
+    let arguments = ["vswitch", "--socket", &fixture.socket.to_string_lossy(), "monitor", "--json"]
+        .map(Into::into)
+        .to_vec();
     let monitor = tokio::task::spawn_blocking(move || {
-        let (mut head, mut err) = (
-            Head {
-                lines_left: 2,
-                taken: Vec::new(),
-            },
-            Vec::new(),
-        );
+        let (mut head, mut err) = (Head { lines_left: 2, taken: Vec::new() }, Vec::new());
         let exit = execute(arguments, &mut head, &mut err);
         (exit, head.taken, err)
     });
     // The monitor sees events from the time it is subscribed, which nobody else can see.
     while !monitor.is_finished() {
-        fixture.handle.publish(Event {
-            time_ms: 1,
-            what: EventKind::PortUp {
-                port: "veth0".to_string(),
-            },
-        });
+        fixture.handle.publish(Event { time_ms: 1, what: EventKind::PortUp { port: "veth0".to_string() } });
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let (exit, taken, err) = monitor.await.expect("no panic");

@@ -47,7 +47,10 @@ fn a_port_is_configured_before_its_programs_run_and_joins_last() {
     let steps = plan(&Setup::default(), &xdp_port());
     let at = |wanted: &Step| steps.iter().position(|step| step == wanted).expect("a step");
     assert_eq!(at(&Step::MapLink), 1, "{steps:?}");
-    assert!(at(&Step::MapLink) < at(&Step::AttachTc) && at(&Step::AttachTc) < at(&Step::AttachXdp(XdpMode::Native)));
+    assert!(
+        at(&Step::MapLink) < at(&Step::AttachTc)
+            && at(&Step::AttachTc) < at(&Step::AttachXdp(XdpMode::Native))
+    );
     assert!(matches!(steps[steps.len() - 2..], [Step::Join(_), Step::Aim]));
 }
 

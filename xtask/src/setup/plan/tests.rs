@@ -29,12 +29,7 @@ fn fresh() -> Machine {
 
 #[test]
 fn complete_machine_needs_nothing() {
-    let machine = Machine {
-        linker: true,
-        record_holds: true,
-        packages_missing: Vec::new(),
-        ..fresh()
-    };
+    let machine = Machine { linker: true, record_holds: true, packages_missing: Vec::new(), ..fresh() };
     assert_eq!(actions(&machine), []);
 }
 
@@ -53,22 +48,13 @@ fn fresh_debian_gets_linker_then_toolchain_then_packages() {
 fn toolchain_that_is_ready_is_tried_before_anything_is_fetched() {
     let bare_nightly = toolchain(Some("nightly"), 22, false);
     let debian = toolchain(None, 22, true);
-    let machine = Machine {
-        toolchains: vec![bare_nightly.clone(), debian.clone()],
-        ..fresh()
-    };
-    assert_eq!(
-        ways(&machine),
-        [Way::Use(debian), Way::AddCoreSource(bare_nightly)]
-    );
+    let machine = Machine { toolchains: vec![bare_nightly.clone(), debian.clone()], ..fresh() };
+    assert_eq!(ways(&machine), [Way::Use(debian), Way::AddCoreSource(bare_nightly)]);
 }
 
 #[test]
 fn nightly_of_another_llvm_is_never_used() {
-    let machine = Machine {
-        toolchains: vec![toolchain(Some("nightly"), 23, true)],
-        ..fresh()
-    };
+    let machine = Machine { toolchains: vec![toolchain(Some("nightly"), 23, true)], ..fresh() };
     assert_eq!(ways(&machine), [Way::InstallDebian]);
 }
 
@@ -78,24 +64,15 @@ fn ordinary_user_is_told_the_exact_commands() {
         root: false,
         linker: true,
         toolchains: vec![toolchain(Some("nightly"), 23, true)],
-        packages_missing: packages::PACKAGES
-            .iter()
-            .filter(|package| package.name == "radvd")
-            .collect(),
+        packages_missing: packages::PACKAGES.iter().filter(|package| package.name == "radvd").collect(),
         ..fresh()
     };
-    let [
-        Action::Refuse { what, remedy },
-        Action::Refuse { remedy: packages, .. },
-    ] = &actions(&machine)[..]
+    let [Action::Refuse { what, remedy }, Action::Refuse { remedy: packages, .. }] = &actions(&machine)[..]
     else {
         panic!("two refusals expected");
     };
     assert!(what.contains("has LLVM 23"), "{what}");
-    assert!(
-        remedy.starts_with("sudo apt-get update && sudo apt-get install"),
-        "{remedy}"
-    );
+    assert!(remedy.starts_with("sudo apt-get update && sudo apt-get install"), "{remedy}");
     assert!(remedy.ends_with("rustc-web cargo-web rust-web-src"), "{remedy}");
     assert!(packages.ends_with(" radvd"), "{packages}");
 }
@@ -103,38 +80,21 @@ fn ordinary_user_is_told_the_exact_commands() {
 #[test]
 fn ordinary_user_with_rustup_needs_no_root_for_the_toolchain() {
     let pinned = toolchain(Some("1.95.0"), 22, false);
-    let machine = Machine {
-        root: false,
-        packages_missing: Vec::new(),
-        toolchains: vec![pinned.clone()],
-        ..fresh()
-    };
-    let expected = [
-        Action::BuildLinker,
-        Action::ChooseToolchain(vec![Way::AddCoreSource(pinned)]),
-    ];
+    let machine =
+        Machine { root: false, packages_missing: Vec::new(), toolchains: vec![pinned.clone()], ..fresh() };
+    let expected = [Action::BuildLinker, Action::ChooseToolchain(vec![Way::AddCoreSource(pinned)])];
     assert_eq!(actions(&machine), expected);
 }
 
 #[test]
 fn other_distribution_is_told_what_to_look_for() {
-    let machine = Machine {
-        apt: false,
-        linker: true,
-        ..fresh()
-    };
-    let [
-        Action::Refuse { remedy, .. },
-        Action::Refuse { remedy: packages, .. },
-    ] = &actions(&machine)[..]
+    let machine = Machine { apt: false, linker: true, ..fresh() };
+    let [Action::Refuse { remedy, .. }, Action::Refuse { remedy: packages, .. }] = &actions(&machine)[..]
     else {
         panic!("two refusals expected");
     };
     assert!(remedy.starts_with("rustup toolchain install 1.95.0"), "{remedy}");
-    assert!(
-        packages.contains("what Debian calls bpftool iproute2"),
-        "{packages}"
-    );
+    assert!(packages.contains("what Debian calls bpftool iproute2"), "{packages}");
 }
 
 #[test]
@@ -146,8 +106,6 @@ fn missing_component_of_the_pinned_toolchain_is_named_with_its_command() {
         packages_missing: Vec::new(),
         ..fresh()
     };
-    let [Action::Refuse { remedy, .. }] = &actions(&machine)[..] else {
-        panic!("one refusal expected")
-    };
+    let [Action::Refuse { remedy, .. }] = &actions(&machine)[..] else { panic!("one refusal expected") };
     assert_eq!(remedy, "rustup component add --toolchain 1.95.0 rustfmt clippy");
 }
