@@ -80,12 +80,7 @@ impl Ethtool {
         for (to, from) in name.iter_mut().zip(link.bytes()) {
             *to = from.cast_signed();
         }
-        let socket = socket(
-            AddressFamily::Inet,
-            SockType::Datagram,
-            SockFlag::SOCK_CLOEXEC,
-            None,
-        )?;
+        let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
         Ok(Self { socket, link: name })
     }
 
@@ -93,11 +88,7 @@ impl Ethtool {
     pub(crate) fn feature_names(&self) -> io::Result<Vec<String>> {
         let count = self.feature_count()?;
         let mut request = vec![0; 3 + count * ETH_GSTRING_WORDS];
-        request[..3].copy_from_slice(&[
-            ETHTOOL_GSTRINGS,
-            ETH_SS_FEATURES,
-            u32::try_from(count).unwrap_or(0),
-        ]);
+        request[..3].copy_from_slice(&[ETHTOOL_GSTRINGS, ETH_SS_FEATURES, u32::try_from(count).unwrap_or(0)]);
         // SAFETY: the kernel writes `count` strings of 32 bytes after three words; the count of features is a
         // constant of the running kernel, which has just told it.
         unsafe { self.call(&mut request)? };
@@ -116,12 +107,8 @@ impl Ethtool {
         request[1] = u32::try_from(blocks).map_err(|_| io::ErrorKind::InvalidInput)?;
         // SAFETY: the kernel writes at most as many blocks of four words as the second word says, after two words.
         unsafe { self.call(&mut request)? };
-        let block = |w: &[u32]| FeatureBlock {
-            available: w[0],
-            requested: w[1],
-            active: w[2],
-            never_changed: w[3],
-        };
+        let block =
+            |w: &[u32]| FeatureBlock { available: w[0], requested: w[1], active: w[2], never_changed: w[3] };
         Ok(request[2..].chunks_exact(4).map(block).collect())
     }
 
@@ -141,10 +128,7 @@ impl Ethtool {
         // SAFETY: the kernel writes one `struct ethtool_channels`, whose size the array has.
         unsafe { self.call(&mut request)? };
         let [_, max @ .., a, b, c, d] = request;
-        Ok(ChannelCounts {
-            max,
-            now: [a, b, c, d],
-        })
+        Ok(ChannelCounts { max, now: [a, b, c, d] })
     }
 
     /// Sets the queue counts in use; `max` is not looked at.
@@ -160,13 +144,8 @@ impl Ethtool {
     fn feature_count(&self) -> io::Result<usize> {
         let mask = (1u64 << ETH_SS_FEATURES).to_ne_bytes();
         let [a, b, c, d, e, f, g, h] = mask;
-        let mut request = [
-            ETHTOOL_GSSET_INFO,
-            0,
-            u32::from_ne_bytes([a, b, c, d]),
-            u32::from_ne_bytes([e, f, g, h]),
-            0,
-        ];
+        let mut request =
+            [ETHTOOL_GSSET_INFO, 0, u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h]), 0];
         // SAFETY: the kernel writes two words, a 64-bit mask and one word for each bit set in it: one.
         unsafe { self.call(&mut request)? };
         Ok(request[4] as usize)
@@ -178,23 +157,12 @@ impl Ethtool {
     /// `request` starts with an ethtool command and is as long as what the kernel reads and writes for it.
     unsafe fn call(&self, request: &mut [u32]) -> io::Result<()> {
         let data = request.as_mut_ptr().cast();
-        let mut ifreq = libc::ifreq {
-            ifr_name: self.link,
-            ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_data: data },
-        };
+        let mut ifreq =
+            libc::ifreq { ifr_name: self.link, ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_data: data } };
         // SAFETY: `ifreq` is what SIOCETHTOOL takes, its name ends in a zero (see `open`), and the caller vouches for
         // the length of what `ifru_data` points to; both live until the call returns.
-        let status = unsafe {
-            libc::ioctl(
-                self.socket.as_raw_fd(),
-                libc::SIOCETHTOOL as libc::Ioctl,
-                &raw mut ifreq,
-            )
-        };
-        if status < 0 {
-            Err(io::Error::last_os_error())
-        } else {
-            Ok(())
-        }
+        let status =
+            unsafe { libc::ioctl(self.socket.as_raw_fd(), libc::SIOCETHTOOL as libc::Ioctl, &raw mut ifreq) };
+        if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 }

@@ -49,8 +49,5 @@ fn given(message: &AddressMessage) -> Option<LinkAddress> {
     }
     let address = own?;
     let is_link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
-    (!is_link_local).then_some(LinkAddress {
-        address,
-        prefix_len: message.header.prefix_len,
-    })
+    (!is_link_local).then_some(LinkAddress { address, prefix_len: message.header.prefix_len })
 }

@@ -28,14 +28,7 @@ impl From<ChannelCounts> for Channels {
     fn from(counts: ChannelCounts) -> Self {
         let [max_rx, max_tx, _, max_combined] = counts.max;
         let [rx, tx, _, combined] = counts.now;
-        Self {
-            rx,
-            max_rx,
-            tx,
-            max_tx,
-            combined,
-            max_combined,
-        }
+        Self { rx, max_rx, tx, max_tx, combined, max_combined }
     }
 }
 
@@ -44,10 +37,7 @@ impl From<ChannelCounts> for Channels {
 /// # Errors
 /// [`NetlinkError::NoSuchLink`]; [`NetlinkError::Link`], with `EOPNOTSUPP` for drivers without such a notion.
 pub async fn get(netlink: &Netlink, index: LinkIndex) -> Result<Channels, NetlinkError> {
-    netlink
-        .namespace()
-        .run(move || read_here(&name_here(index)?).map(Channels::from))
-        .await?
+    netlink.namespace().run(move || read_here(&name_here(index)?).map(Channels::from)).await?
 }
 
 /// Sets how many rx queues are in use, and says how many were.
@@ -62,11 +52,9 @@ pub async fn set_rx(netlink: &Netlink, index: LinkIndex, count: u32) -> Result<u
             let mut counts = read_here(&link)?;
             let was = std::mem::replace(&mut counts.now[0], count);
             if was != count {
-                Ethtool::open(&link)
-                    .and_then(|ethtool| ethtool.set_channels(counts))
-                    .map_err(|source| {
-                        NetlinkError::of_link("set the number of rx queues of", &*link, source)
-                    })?;
+                Ethtool::open(&link).and_then(|ethtool| ethtool.set_channels(counts)).map_err(|source| {
+                    NetlinkError::of_link("set the number of rx queues of", &*link, source)
+                })?;
             }
             Ok(was)
         })

@@ -156,11 +156,7 @@ impl NetlinkError {
     pub(crate) fn of_link(action: &'static str, link: impl Into<LinkId>, source: io::Error) -> Self {
         match source.raw_os_error() {
             Some(libc::ENODEV | libc::ENXIO) => Self::NoSuchLink { link: link.into() },
-            _ => Self::Link {
-                action,
-                link: link.into(),
-                source,
-            },
+            _ => Self::Link { action, link: link.into(), source },
         }
     }
 

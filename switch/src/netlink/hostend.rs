@@ -43,27 +43,15 @@ pub struct SilencedLink {
 /// [`NetlinkError::NoSuchLink`] and others about the link; [`NetlinkError::Sysctl`].
 pub async fn survey(netlink: &Netlink, index: LinkIndex) -> Result<SilencedLink, NetlinkError> {
     let link = netlink.by_index(index).await?;
-    let has_ipv6 = netlink
-        .addresses(index)
-        .await?
-        .iter()
-        .any(|given| given.address.is_ipv6());
+    let has_ipv6 = netlink.addresses(index).await?.iter().any(|given| given.address.is_ipv6());
     let (was_ipv6_disabled, features) = netlink
         .namespace()
         .run(move || {
             let name = name_here(index)?;
-            let ipv6 = if has_ipv6 {
-                None
-            } else {
-                read_ipv6_disabled_here(&name)?
-            };
+            let ipv6 = if has_ipv6 { None } else { read_ipv6_disabled_here(&name)? };
             let features = Features::read_here(&name)?;
             let can_gro = features.get(GRO).is_some_and(|state| state.is_changeable());
-            let wishes = if can_gro {
-                vec![(GRO.to_owned(), true)]
-            } else {
-                Vec::new()
-            };
+            let wishes = if can_gro { vec![(GRO.to_owned(), true)] } else { Vec::new() };
             Ok((ipv6, features.changes(&name, &wishes)?))
         })
         .await??;
@@ -81,7 +69,7 @@ pub async fn survey(netlink: &Netlink, index: LinkIndex) -> Result<SilencedLink,
 /// Makes the changes of a survey, or makes them again.
 ///
 /// # Errors
-/// Those of [`survey`]; after one, the link is as it was.
+/// Those of [`survey`]; after one, the link is as it was, or a warning was logged.
 pub async fn apply(netlink: &Netlink, was: &SilencedLink) -> Result<(), NetlinkError> {
     let result = silence_as_surveyed(netlink, was).await;
     if result.is_err()
@@ -152,20 +140,14 @@ async fn restore_existing(netlink: &Netlink, was: &SilencedLink) -> Result<(), N
         .run(move || {
             let name = name_here(index)?;
             restore_here(&name, &features)?;
-            if ipv6 == Some(false) {
-                write_ipv6_disabled_here(&name, false)
-            } else {
-                Ok(())
-            }
+            if ipv6 == Some(false) { write_ipv6_disabled_here(&name, false) } else { Ok(()) }
         })
         .await?
 }
 
 /// `/proc/sys/net` shows the namespace of the thread that looks. A name may have a dot in it, but no slash.
 fn ipv6_file(link: &str) -> PathBuf {
-    PathBuf::from("/proc/sys/net/ipv6/conf")
-        .join(link)
-        .join("disable_ipv6")
+    PathBuf::from("/proc/sys/net/ipv6/conf").join(link).join("disable_ipv6")
 }
 
 /// None without IPv6: in the kernel, or on this link (its MTU is below 1280).
@@ -174,11 +156,7 @@ fn read_ipv6_disabled_here(link: &str) -> Result<Option<bool>, NetlinkError> {
     match fs::read_to_string(&path) {
         Ok(text) => Ok(Some(text.trim() != "0")),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(NetlinkError::Sysctl {
-            action: "read",
-            path,
-            source,
-        }),
+        Err(source) => Err(NetlinkError::Sysctl { action: "read", path, source }),
     }
 }
 
@@ -187,11 +165,7 @@ fn write_ipv6_disabled_here(link: &str, disabled: bool) -> Result<(), NetlinkErr
     match fs::write(&path, if disabled { "1" } else { "0" }) {
         // IPv6 left the link since the survey, as it does at an MTU below 1280.
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(NetlinkError::Sysctl {
-            action: "write",
-            path,
-            source,
-        }),
+        Err(source) => Err(NetlinkError::Sysctl { action: "write", path, source }),
         Ok(()) => Ok(()),
     }
 }

@@ -117,9 +117,7 @@ impl Link {
         link.has_carrier &= matches!(carrier_state, State::Up | State::Unknown);
         // Other kinds tell in the same attribute on which link they stand.
         let is_pair = link.kind == LinkKind::Veth;
-        link.peer = lower
-            .filter(|index| is_pair && index.0 != 0)
-            .map(|index| PeerRef { index, nsid });
+        link.peer = lower.filter(|index| is_pair && index.0 != 0).map(|index| PeerRef { index, nsid });
         (!link.name.is_empty()).then_some(link)
     }
 
@@ -184,10 +182,8 @@ impl Netlink {
     /// # Errors
     /// [`NetlinkError::NoSuchLink`], also when no namespace has that id; [`NetlinkError::Link`].
     pub(super) async fn by_index_elsewhere(&self, index: LinkIndex, nsid: i32) -> Result<Link, NetlinkError> {
-        let message = get_link()
-            .append_extra_attribute(LinkAttribute::IfNetnsId(nsid))
-            .index(index.0)
-            .build();
+        let message =
+            get_link().append_extra_attribute(LinkAttribute::IfNetnsId(nsid)).index(index.0).build();
         match self.link(message, index.into()).await {
             Err(NetlinkError::Link { source, link, .. }) if source.raw_os_error() == Some(libc::EINVAL) => {
                 Err(NetlinkError::NoSuchLink { link })
@@ -229,8 +225,7 @@ impl Netlink {
     /// # Errors
     /// [`NetlinkError::NoSuchLink`], [`NetlinkError::Link`].
     pub async fn set_promiscuous(&self, index: LinkIndex, on: bool) -> Result<(), NetlinkError> {
-        self.change("set the promiscuous mode of", index, |link| link.promiscuous(on))
-            .await
+        self.change("set the promiscuous mode of", index, |link| link.promiscuous(on)).await
     }
 
     /// Sets the MTU, in bytes.
@@ -247,8 +242,7 @@ impl Netlink {
     /// [`NetlinkError::NoSuchLink`], [`NetlinkError::Link`].
     pub async fn set_master(&self, index: LinkIndex, master: Option<LinkIndex>) -> Result<(), NetlinkError> {
         let master = master.map_or(0, |master| master.0);
-        self.change("set the master of", index, |link| link.controller(master))
-            .await
+        self.change("set the master of", index, |link| link.controller(master)).await
     }
 
     async fn change(
@@ -265,10 +259,7 @@ impl Netlink {
 
     async fn link(&self, message: LinkMessage, id: LinkId) -> Result<Link, NetlinkError> {
         match self.ask_one(RouteNetlinkMessage::GetLink(message)).await {
-            Ok(answer) => answer
-                .as_ref()
-                .and_then(link_of)
-                .ok_or(NetlinkError::NoSuchLink { link: id }),
+            Ok(answer) => answer.as_ref().and_then(link_of).ok_or(NetlinkError::NoSuchLink { link: id }),
             Err(source) => Err(NetlinkError::of_link("look up", id, source)),
         }
     }

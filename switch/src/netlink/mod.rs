@@ -61,11 +61,8 @@ impl Netlink {
     /// [`NetlinkError::Open`] or [`NetlinkError::OpenNamespace`].
     pub fn open() -> Result<Self, NetlinkError> {
         let home = Arc::new(Namespace::current()?);
-        let (mut connection, handle, _unsolicited) =
-            rtnetlink::new_connection().map_err(|source| NetlinkError::Open {
-                purpose: "link requests",
-                source,
-            })?;
+        let (mut connection, handle, _unsolicited) = rtnetlink::new_connection()
+            .map_err(|source| NetlinkError::Open { purpose: "link requests", source })?;
         // The end of a dump carries the flag that says whether it was interrupted.
         connection.set_forward_done(true);
         tokio::spawn(connection);
@@ -111,11 +108,7 @@ impl Netlink {
                 Answer::Ack => NLM_F_ACK,
                 Answer::Dump => NLM_F_DUMP,
             };
-        let mut replies = self
-            .handle
-            .clone()
-            .request(request)
-            .map_err(|_| io::ErrorKind::NotConnected)?;
+        let mut replies = self.handle.clone().request(request).map_err(|_| io::ErrorKind::NotConnected)?;
         let collect = async {
             let mut answers = Vec::new();
             let mut is_interrupted = false;
@@ -131,11 +124,7 @@ impl Netlink {
                     _ => {}
                 }
             }
-            if is_interrupted {
-                Err(io::ErrorKind::Interrupted.into())
-            } else {
-                Ok(answers)
-            }
+            if is_interrupted { Err(io::ErrorKind::Interrupted.into()) } else { Ok(answers) }
         };
         tokio::time::timeout(ANSWER_LIMIT, collect)
             .await

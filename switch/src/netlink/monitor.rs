@@ -62,21 +62,13 @@ impl Monitor {
     }
 
     async fn with_limits(netlink: &Netlink, events: usize, buffer: usize) -> Result<Self, NetlinkError> {
-        let failed = |source| NetlinkError::Open {
-            purpose: "changes of links",
-            source,
-        };
+        let failed = |source| NetlinkError::Open { purpose: "changes of links", source };
         let open = move || {
             let socket = socket::open(SockProtocol::NetlinkRoute, LINK_GROUP)?;
             socket::enlarge(&socket, buffer)?;
             Ok(socket)
         };
-        let socket = netlink
-            .namespace()
-            .run(open)
-            .await?
-            .and_then(sys::watch)
-            .map_err(failed)?;
+        let socket = netlink.namespace().run(open).await?.and_then(sys::watch).map_err(failed)?;
         let (tx, rx) = mpsc::channel(events);
         let reader = tokio::spawn(read(socket, tx)).abort_handle();
         Ok(Self { events: rx, reader })

@@ -43,16 +43,10 @@ impl Namespace {
     /// # Errors
     /// [`NetlinkError::OpenNamespace`].
     pub fn open(path: &Path) -> Result<Self, NetlinkError> {
-        let failed = |source| NetlinkError::OpenNamespace {
-            path: PathBuf::from(path),
-            source,
-        };
+        let failed = |source| NetlinkError::OpenNamespace { path: PathBuf::from(path), source };
         let file = File::open(path).map_err(failed)?;
         let inode = file.metadata().map_err(failed)?.ino();
-        Ok(Self {
-            file: file.into(),
-            inode,
-        })
+        Ok(Self { file: file.into(), inode })
     }
 
     /// The number that is its alone while it lives.
@@ -86,10 +80,7 @@ impl Namespace {
             // Whoever asked may have stopped waiting.
             let _ = tx.send(result);
         };
-        std::thread::Builder::new()
-            .name("namespace".to_owned())
-            .spawn(thread)
-            .map_err(not_entered)?;
+        std::thread::Builder::new().name("namespace".to_owned()).spawn(thread).map_err(not_entered)?;
         rx.await.map_err(|_| NetlinkError::NamespaceWork { inode })?
     }
 }
@@ -99,10 +90,8 @@ fn enter(file: &OwnedFd, inode: u64) -> Result<(), NetlinkError> {
     if Namespace::current()?.inode == inode {
         return Ok(());
     }
-    setns(file, CloneFlags::CLONE_NEWNET).map_err(|errno| NetlinkError::EnterNamespace {
-        inode,
-        source: errno.into(),
-    })
+    setns(file, CloneFlags::CLONE_NEWNET)
+        .map_err(|errno| NetlinkError::EnterNamespace { inode, source: errno.into() })
 }
 
 #[cfg(test)]

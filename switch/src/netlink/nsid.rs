@@ -52,16 +52,16 @@ impl Netlink {
         Err(NetlinkError::NoSuchNamespace { nsid })
     }
 
-    /// The id that our namespace has for that one, if any.
+    /// The id that our namespace has for that one, if any. A file that is no namespace has none: `ip netns` unmounts
+    /// before it removes, and such a file may have been opened in between.
     async fn nsid_of(&self, namespace: &Namespace) -> io::Result<Option<i32>> {
         let mut message = NsidMessage::default();
-        message
-            .attributes
-            .push(NsidAttribute::Fd(namespace.file().as_raw_fd().unsigned_abs()));
-        let Some(RouteNetlinkMessage::NewNsId(answer)) =
-            self.ask_one(RouteNetlinkMessage::GetNsId(message)).await?
-        else {
-            return Ok(None);
+        message.attributes.push(NsidAttribute::Fd(namespace.file().as_raw_fd().unsigned_abs()));
+        let answer = match self.ask_one(RouteNetlinkMessage::GetNsId(message)).await {
+            Ok(Some(RouteNetlinkMessage::NewNsId(answer))) => answer,
+            Ok(_) => return Ok(None),
+            Err(e) if e.raw_os_error() == Some(libc::EINVAL) => return Ok(None),
+            Err(e) => return Err(e),
         };
         Ok(answer.attributes.iter().find_map(|attribute| match attribute {
             NsidAttribute::Id(id) => Some(*id).filter(|id| *id >= 0),
@@ -82,12 +82,7 @@ fn mounted() -> Vec<Candidate> {
 /// From a line of mountinfo (proc(5)): `… … … net:[INODE] PATH …`.
 fn mounted_namespace(line: &str) -> Option<Candidate> {
     let mut fields = line.split(' ').skip(3);
-    let inode = fields
-        .next()?
-        .strip_prefix("net:[")?
-        .strip_suffix(']')?
-        .parse()
-        .ok()?;
+    let inode = fields.next()?.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()?;
     Some((inode, unescape(fields.next()?)))
 }
 
@@ -100,9 +95,7 @@ fn unescape(path: &str) -> PathBuf {
 }
 
 fn of_processes() -> Vec<Candidate> {
-    numbered(Path::new("/proc"))
-        .filter_map(|process| candidate(process.join("ns/net")))
-        .collect()
+    numbered(Path::new("/proc")).filter_map(|process| candidate(process.join("ns/net"))).collect()
 }
 
 fn of_threads() -> Vec<Candidate> {
@@ -117,13 +110,7 @@ fn numbered(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
         .into_iter()
         .flatten()
         .flatten()
-        .filter(|entry| {
-            entry
-                .file_name()
-                .as_encoded_bytes()
-                .iter()
-                .all(u8::is_ascii_digit)
-        })
+        .filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit))
         .map(|entry| entry.path())
 }
 
@@ -134,22 +121,25 @@ fn candidate(path: PathBuf) -> Option<Candidate> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::netlink::scratch::Scratch;
+
+    #[test]
+    fn a_file_that_is_no_namespace_has_no_id() {
+        let Some(ns) = Scratch::new() else { return };
+        ns.block_on(async |netlink| {
+            for path in ["/proc/self/status", "/proc/self/ns/mnt"] {
+                let file = Namespace::open(Path::new(path)).unwrap();
+                assert_eq!(netlink.nsid_of(&file).await.unwrap(), None, "{path}");
+            }
+        });
+    }
 
     #[test]
     fn a_mounted_namespace_is_told_from_other_mounts() {
         let line = r"36 35 0:4 net:[4026532281] /run/netns/a\040b rw shared:1 - nsfs nsfs rw";
-        assert_eq!(
-            mounted_namespace(line),
-            Some((4_026_532_281, PathBuf::from("/run/netns/a b")))
-        );
-        assert_eq!(
-            mounted_namespace("36 35 0:4 mnt:[4026532281] /run/x rw - nsfs nsfs rw"),
-            None
-        );
-        assert_eq!(
-            mounted_namespace("22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw"),
-            None
-        );
+        assert_eq!(mounted_namespace(line), Some((4_026_532_281, PathBuf::from("/run/netns/a b"))));
+        assert_eq!(mounted_namespace("36 35 0:4 mnt:[4026532281] /run/x rw - nsfs nsfs rw"), None);
+        assert_eq!(mounted_namespace("22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw"), None);
         assert_eq!(mounted_namespace(""), None);
     }
 }

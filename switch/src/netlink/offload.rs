@@ -58,16 +58,12 @@ impl Features {
     /// The state of one.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<FeatureState> {
-        self.iter()
-            .find_map(|(other, state)| (other == name).then_some(state))
+        self.iter().find_map(|(other, state)| (other == name).then_some(state))
     }
 
     /// All that have a name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, FeatureState)> {
-        self.by_bit
-            .iter()
-            .filter(|(name, _)| !name.is_empty())
-            .map(|(name, state)| (name.as_str(), *state))
+        self.by_bit.iter().filter(|(name, _)| !name.is_empty()).map(|(name, state)| (name.as_str(), *state))
     }
 
     /// What would have to be changed for the wishes to be asked for, as it is now.
@@ -75,21 +71,12 @@ impl Features {
         let mut changes = Vec::new();
         for (name, on) in wishes {
             let Some(state) = self.get(name) else {
-                return Err(NetlinkError::NoSuchFeature {
-                    link: link.into(),
-                    feature: name.clone(),
-                });
+                return Err(NetlinkError::NoSuchFeature { link: link.into(), feature: name.clone() });
             };
             if state.is_changeable() && state.requested != *on {
-                changes.push(FeatureChange {
-                    name: name.clone(),
-                    was: state.requested,
-                });
+                changes.push(FeatureChange { name: name.clone(), was: state.requested });
             } else if !state.is_changeable() && state.active != *on {
-                return Err(NetlinkError::FixedFeature {
-                    link: link.into(),
-                    feature: name.clone(),
-                });
+                return Err(NetlinkError::FixedFeature { link: link.into(), feature: name.clone() });
             }
         }
         Ok(changes)
@@ -102,9 +89,7 @@ impl Features {
         let names = ethtool.feature_names().map_err(failed)?;
         let blocks = ethtool.features(names.len()).map_err(failed)?;
         let states = (0..32 * blocks.len()).map(|bit| state(&blocks[bit / 32], bit % 32));
-        Ok(Self {
-            by_bit: names.into_iter().zip(states).collect(),
-        })
+        Ok(Self { by_bit: names.into_iter().zip(states).collect() })
     }
 }
 
@@ -123,10 +108,7 @@ fn state(block: &FeatureBlock, bit: usize) -> FeatureState {
 /// # Errors
 /// [`NetlinkError::NoSuchLink`], [`NetlinkError::Link`].
 pub async fn features(netlink: &Netlink, index: LinkIndex) -> Result<Features, NetlinkError> {
-    netlink
-        .namespace()
-        .run(move || Features::read_here(&name_here(index)?))
-        .await?
+    netlink.namespace().run(move || Features::read_here(&name_here(index)?)).await?
 }
 
 /// Asks for features or asks for them no longer, and says what that changed.
@@ -139,10 +121,7 @@ pub async fn set(
     index: LinkIndex,
     wishes: &[(&str, bool)],
 ) -> Result<Vec<FeatureChange>, NetlinkError> {
-    let wishes: Vec<Wish> = wishes
-        .iter()
-        .map(|(name, on)| ((*name).to_owned(), *on))
-        .collect();
+    let wishes: Vec<Wish> = wishes.iter().map(|(name, on)| ((*name).to_owned(), *on)).collect();
     netlink
         .namespace()
         .run(move || {
@@ -164,29 +143,18 @@ pub async fn restore(
     changes: &[FeatureChange],
 ) -> Result<(), NetlinkError> {
     let changes = changes.to_vec();
-    netlink
-        .namespace()
-        .run(move || restore_here(&name_here(index)?, &changes))
-        .await?
+    netlink.namespace().run(move || restore_here(&name_here(index)?, &changes)).await?
 }
 
 /// Makes the changes to a link in the calling thread's namespace; see that they have come about.
 pub(super) fn apply_here(link: &str, changes: &[FeatureChange]) -> Result<(), NetlinkError> {
-    ask_here(
-        link,
-        changes.iter().map(|change| (change.name.as_str(), !change.was)),
-    )?;
+    ask_here(link, changes.iter().map(|change| (change.name.as_str(), !change.was)))?;
     let now = Features::read_here(link)?;
-    match changes.iter().find(|change| {
-        now.get(&change.name)
-            .is_some_and(|state| state.active == change.was)
-    }) {
+    match changes.iter().find(|change| now.get(&change.name).is_some_and(|state| state.active == change.was))
+    {
         Some(change) => {
             restore_here(link, changes)?;
-            Err(NetlinkError::FixedFeature {
-                link: link.into(),
-                feature: change.name.clone(),
-            })
+            Err(NetlinkError::FixedFeature { link: link.into(), feature: change.name.clone() })
         }
         None => Ok(()),
     }
@@ -194,10 +162,7 @@ pub(super) fn apply_here(link: &str, changes: &[FeatureChange]) -> Result<(), Ne
 
 /// Takes the changes back; a feature that this kernel does not have is left out.
 pub(super) fn restore_here(link: &str, changes: &[FeatureChange]) -> Result<(), NetlinkError> {
-    ask_here(
-        link,
-        changes.iter().map(|change| (change.name.as_str(), change.was)),
-    )
+    ask_here(link, changes.iter().map(|change| (change.name.as_str(), change.was)))
 }
 
 fn ask_here<'a>(link: &str, wishes: impl Iterator<Item = (&'a str, bool)>) -> Result<(), NetlinkError> {

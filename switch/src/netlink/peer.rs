@@ -68,8 +68,7 @@ pub struct PeerPreparation {
 impl PeerPreparation {
     /// Adds what an earlier preparation of the same pair changed, so that undoing this one undoes both.
     pub fn include(&mut self, earlier: &Self) {
-        self.changes
-            .retain(|change| !earlier.changes.iter().any(|other| other.name == change.name));
+        self.changes.retain(|change| !earlier.changes.iter().any(|other| other.name == change.name));
         self.changes.extend(earlier.changes.iter().cloned());
     }
 }
@@ -113,46 +112,21 @@ pub async fn survey(netlink: &Netlink, link: LinkIndex) -> Result<PeerPreparatio
     })
     .await?;
     let namespace_inode = inode;
-    Ok(PeerPreparation {
-        link,
-        link_mac: ours.mac,
-        facts,
-        namespace_inode,
-        tx_queues,
-        changes,
-    })
+    Ok(PeerPreparation { link, link_mac: ours.mac, facts, namespace_inode, tx_queues, changes })
 }
 
 /// Makes the changes of a survey, or makes them again.
 ///
 /// # Errors
-/// Those of [`survey`]; after one, nothing is changed.
+/// Those of [`survey`]; after one, the peer is as it was, or a warning was logged.
 pub async fn apply(netlink: &Netlink, preparation: &PeerPreparation) -> Result<(), NetlinkError> {
-    let PeerPreparation {
-        link,
-        namespace_inode,
-        ..
-    } = *preparation;
-    let likely = Some(namespace_inode);
-    let changes = preparation.changes.clone();
-    let (facts, ()) = within(netlink, link, likely, move |peer, _, _| {
-        apply_here(peer, &changes)
-    })
-    .await?;
-    if is_unnoticed(netlink, link, &facts).await? {
-        let gro = |was| {
-            [FeatureChange {
-                name: GRO.to_owned(),
-                was,
-            }]
-        };
-        within(netlink, link, likely, move |peer, _, _| {
-            restore_here(peer, &gro(false))?;
-            restore_here(peer, &gro(true))
-        })
-        .await?;
+    let result = change(netlink, preparation).await;
+    if result.is_err()
+        && let Err(error) = undo(netlink, preparation).await
+    {
+        tracing::warn!(link = %preparation.link, %error, "cannot put the peer of a link back as it was");
     }
-    Ok(())
+    result
 }
 
 /// Readies the peer for native XDP on our end: what it sends is whole, and it polls for what it receives, once it is
@@ -186,6 +160,22 @@ pub async fn is_prepared(
     Ok(is_set && !is_unnoticed(netlink, link, &facts).await?)
 }
 
+async fn change(netlink: &Netlink, preparation: &PeerPreparation) -> Result<(), NetlinkError> {
+    let PeerPreparation { link, namespace_inode, .. } = *preparation;
+    let likely = Some(namespace_inode);
+    let changes = preparation.changes.clone();
+    let (facts, ()) = within(netlink, link, likely, move |peer, _, _| apply_here(peer, &changes)).await?;
+    if is_unnoticed(netlink, link, &facts).await? {
+        let gro = |was| [FeatureChange { name: GRO.to_owned(), was }];
+        within(netlink, link, likely, move |peer, _, _| {
+            restore_here(peer, &gro(false))?;
+            restore_here(peer, &gro(true))
+        })
+        .await?;
+    }
+    Ok(())
+}
+
 /// Whether Linux does not know that it may redirect to our end although the peer is up and has GRO.
 async fn is_unnoticed(netlink: &Netlink, link: LinkIndex, facts: &PeerFacts) -> Result<bool, NetlinkError> {
     let xdp = xdp_features::get(netlink, link).await?;
@@ -209,11 +199,7 @@ pub async fn undo(netlink: &Netlink, preparation: &PeerPreparation) -> Result<Un
         Err(e) if e.is_no_such_link() || matches!(e, NetlinkError::NoPeer { .. }) => return Ok(Undone::Gone),
         Err(e) => return Err(e),
     }
-    match within(netlink, preparation.link, likely, move |peer, _, _| {
-        restore_here(peer, &changes)
-    })
-    .await
-    {
+    match within(netlink, preparation.link, likely, move |peer, _, _| restore_here(peer, &changes)).await {
         Ok(_) => Ok(Undone::Restored),
         Err(e) if e.is_no_such_link() => Ok(Undone::Gone),
         Err(e) => Err(e),
@@ -222,9 +208,7 @@ pub async fn undo(netlink: &Netlink, preparation: &PeerPreparation) -> Result<Un
 
 /// What a peer's features must be for native XDP on our end.
 fn wishes(features: &Features) -> Vec<Wish> {
-    let hidden = features
-        .iter()
-        .filter(|(name, state)| is_hidden_from_xdp(name, *state));
+    let hidden = features.iter().filter(|(name, state)| is_hidden_from_xdp(name, *state));
     let mut wishes: Vec<Wish> = hidden.map(|(name, _)| (name.to_owned(), false)).collect();
     wishes.push((GRO.to_owned(), true));
     wishes
@@ -243,9 +227,7 @@ fn is_hidden_from_xdp(name: &str, state: FeatureState) -> bool {
 /// Our end now, and where it says its peer is.
 async fn find(netlink: &Netlink, link: LinkIndex) -> Result<(Link, PeerRef), NetlinkError> {
     let ours = netlink.by_index(link).await?;
-    let place = ours.peer.ok_or_else(|| NetlinkError::NoPeer {
-        link: ours.name.as_str().into(),
-    })?;
+    let place = ours.peer.ok_or_else(|| NetlinkError::NoPeer { link: ours.name.as_str().into() })?;
     Ok((ours, place))
 }
 
@@ -255,22 +237,8 @@ async fn look(netlink: &Netlink, place: PeerRef) -> Result<PeerFacts, NetlinkErr
         None => netlink.by_index(place.index).await?,
         Some(nsid) => netlink.by_index_elsewhere(place.index, nsid).await?,
     };
-    let Link {
-        index,
-        name,
-        mac,
-        mtu,
-        is_up,
-        ..
-    } = peer;
-    Ok(PeerFacts {
-        index,
-        name,
-        mac,
-        mtu,
-        is_up,
-        nsid: place.nsid,
-    })
+    let Link { index, name, mac, mtu, is_up, .. } = peer;
+    Ok(PeerFacts { index, name, mac, mtu, is_up, nsid: place.nsid })
 }
 
 /// Runs a closure on the peer's name, our end and the namespace's inode, inside the peer's namespace.
@@ -293,9 +261,7 @@ async fn within<T: Send + 'static>(
                 }
             };
             let (work, inode) = (work.clone(), namespace.inode());
-            let result = namespace
-                .run(move || work(&name_here(place.index)?, ours, inode))
-                .await??;
+            let result = namespace.run(move || work(&name_here(place.index)?, ours, inode)).await??;
             Ok::<_, NetlinkError>((facts, result))
         };
         match attempt.await {

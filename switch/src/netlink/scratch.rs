@@ -22,11 +22,7 @@ impl Scratch {
             eprintln!("skipped: making network namespaces takes root");
             return None;
         }
-        let name = format!(
-            "vsn-{}-{}",
-            std::process::id(),
-            NUMBER.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = format!("vsn-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         run("ip", &["netns", "add", &name]);
         Some(Self { name })
     }
@@ -55,11 +51,8 @@ impl Scratch {
     /// A process that stays in it, or in a new namespace of its own.
     pub(super) fn process(&self, command: &str) -> Process {
         let net = format!("--net={}", self.path().display());
-        let child = Command::new("nsenter")
-            .arg(net)
-            .args(command.split_whitespace())
-            .spawn()
-            .expect("nsenter runs");
+        let child =
+            Command::new("nsenter").arg(net).args(command.split_whitespace()).spawn().expect("nsenter runs");
         Process(child)
     }
 
@@ -82,10 +75,8 @@ impl Scratch {
         let work = || {
             let namespace = std::fs::File::open(self.path()).expect("it exists");
             nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET).expect("root may enter");
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async { test(Netlink::open().expect("a connection")).await });
         };
         let result = std::thread::scope(|scope| scope.spawn(work).join());
@@ -119,22 +110,11 @@ impl Drop for Process {
 
 /// The index of a link that must exist.
 pub(super) async fn index(netlink: &Netlink, name: &str) -> LinkIndex {
-    netlink
-        .by_name(name)
-        .await
-        .expect("the test made this link")
-        .index
+    netlink.by_name(name).await.expect("the test made this link").index
 }
 
 fn run(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program)
-        .args(arguments)
-        .output()
-        .expect("the program is installed");
-    assert!(
-        output.status.success(),
-        "{program} {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = Command::new(program).args(arguments).output().expect("the program is installed");
+    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -29,12 +29,7 @@ pub(super) fn enlarge(socket: &OwnedFd, bytes: usize) -> io::Result<()> {
 
 /// Sends to the kernel.
 pub(super) fn send(socket: &OwnedFd, message: &[u8]) -> io::Result<()> {
-    sendto(
-        socket.as_raw_fd(),
-        message,
-        &NetlinkAddr::new(0, 0),
-        MsgFlags::empty(),
-    )?;
+    sendto(socket.as_raw_fd(), message, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
     Ok(())
 }
 
@@ -42,7 +37,5 @@ pub(super) fn send(socket: &OwnedFd, message: &[u8]) -> io::Result<()> {
 pub(super) fn receive<'a>(socket: &OwnedFd, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
     // With MSG_TRUNC the length is the datagram's, so that a cut one is noticed.
     let length = recv(socket.as_raw_fd(), buffer, MsgFlags::MSG_TRUNC)?;
-    buffer
-        .get(..length)
-        .ok_or_else(|| io::ErrorKind::InvalidData.into())
+    buffer.get(..length).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }

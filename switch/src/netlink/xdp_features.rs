@@ -65,10 +65,8 @@ pub async fn get(netlink: &Netlink, index: LinkIndex) -> Result<Option<XdpFeatur
 }
 
 fn read_here(index: LinkIndex) -> Result<Option<XdpFeatures>, NetlinkError> {
-    let socket = socket::open(SockProtocol::NetlinkGeneric, 0).map_err(|source| NetlinkError::Open {
-        purpose: "the XDP features of links",
-        source,
-    })?;
+    let socket = socket::open(SockProtocol::NetlinkGeneric, 0)
+        .map_err(|source| NetlinkError::Open { purpose: "the XDP features of links", source })?;
     let failed = |source| NetlinkError::of_link("read the XDP features of", index, source);
     let by_name = DefaultNla::new(CTRL_ATTR_FAMILY_NAME, b"netdev\0".to_vec());
     let family = match ask(&socket, CONTROLLER, CTRL_CMD_GETFAMILY, by_name) {
@@ -79,19 +77,12 @@ fn read_here(index: LinkIndex) -> Result<Option<XdpFeatures>, NetlinkError> {
     let Some(family) = family else { return Ok(None) };
     let by_index = DefaultNla::new(NETDEV_A_DEV_IFINDEX, index.0.to_ne_bytes().to_vec());
     let answer = ask(&socket, family, NETDEV_CMD_DEV_GET, by_index).map_err(failed)?;
-    Ok(answer
-        .attribute(NETDEV_A_DEV_XDP_FEATURES)
-        .map(u64::from_ne_bytes)
-        .map(XdpFeatures))
+    Ok(answer.attribute(NETDEV_A_DEV_XDP_FEATURES).map(u64::from_ne_bytes).map(XdpFeatures))
 }
 
 /// One request. The kernel answers generic netlink within the send, so there is nothing to wait for.
 fn ask(socket: &OwnedFd, family: u16, command: u8, attribute: DefaultNla) -> io::Result<GenericMessage> {
-    let request = GenericMessage {
-        family,
-        command,
-        attributes: vec![attribute],
-    };
+    let request = GenericMessage { family, command, attributes: vec![attribute] };
     let mut message = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(request));
     message.header.flags = NLM_F_REQUEST;
     message.finalize();
@@ -117,10 +108,7 @@ struct GenericMessage {
 
 impl GenericMessage {
     fn attribute<const N: usize>(&self, kind: u16) -> Option<[u8; N]> {
-        let attribute = self
-            .attributes
-            .iter()
-            .find(|attribute| attribute.kind() == kind)?;
+        let attribute = self.attributes.iter().find(|attribute| attribute.kind() == kind)?;
         let mut value = vec![0; attribute.value_len()];
         attribute.emit_value(&mut value);
         value.try_into().ok()
@@ -149,14 +137,9 @@ impl NetlinkDeserializable for GenericMessage {
         let Some((&[command, ..], rest)) = payload.split_first_chunk::<GENERIC_HEADER_LEN>() else {
             return Err("a generic netlink message without its header".into());
         };
-        let attributes = NlasIterator::new(rest)
-            .map(|nla| DefaultNla::parse(&nla?))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            family: header.message_type,
-            command,
-            attributes,
-        })
+        let attributes =
+            NlasIterator::new(rest).map(|nla| DefaultNla::parse(&nla?)).collect::<Result<_, _>>()?;
+        Ok(Self { family: header.message_type, command, attributes })
     }
 }
 

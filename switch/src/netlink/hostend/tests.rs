@@ -25,22 +25,12 @@ fn a_silenced_link_is_up_without_ipv6_and_put_back_down() {
         let was = silence(&netlink, ha).await.unwrap();
         let text = serde_json::to_string(&was).unwrap();
         let was: SilencedLink = serde_json::from_str(&text).unwrap();
-        assert_eq!(
-            (was.was_up, was.was_promiscuous, was.was_ipv6_disabled),
-            (false, None, Some(false))
-        );
+        assert_eq!((was.was_up, was.was_promiscuous, was.was_ipv6_disabled), (false, None, Some(false)));
         assert!(netlink.by_index(ha).await.unwrap().has_carrier);
         let now = ns.portrait("ha.1");
-        assert!(
-            !now.contains("inet6") && now.contains("generic-receive-offload: on"),
-            "{now}"
-        );
+        assert!(!now.contains("inet6") && now.contains("generic-receive-offload: on"), "{now}");
         assert_eq!(restore(&netlink, &was).await.unwrap(), Undone::Restored);
-        assert_eq!(
-            restore(&netlink, &was).await.unwrap(),
-            Undone::Restored,
-            "twice is no harm"
-        );
+        assert_eq!(restore(&netlink, &was).await.unwrap(), Undone::Restored, "twice is no harm");
     });
     assert_eq!(ns.portrait("ha.1"), before);
 }
@@ -127,11 +117,7 @@ fn a_renamed_link_is_put_back_and_a_gone_one_is_no_error() {
         ns.ip(&format!("link add hx index {ha} type veth peer name hy"));
         let other = ns.portrait("hx");
         assert_eq!(restore(&netlink, &was).await.unwrap(), Undone::Gone);
-        assert_eq!(
-            ns.portrait("hx"),
-            other,
-            "another link with the same index is left alone"
-        );
+        assert_eq!(ns.portrait("hx"), other, "another link with the same index is left alone");
     });
 }
 

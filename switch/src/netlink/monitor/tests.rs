@@ -13,9 +13,7 @@ async fn hear<T>(monitor: &mut Monitor, wanted: impl Fn(&LinkEvent) -> Option<T>
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), search)
-        .await
-        .expect("it is heard of within seconds")
+    tokio::time::timeout(Duration::from_secs(5), search).await.expect("it is heard of within seconds")
 }
 
 fn changed(wanted: impl Fn(&Link) -> bool) -> impl Fn(&LinkEvent) -> Option<()> {
@@ -35,38 +33,18 @@ fn every_change_of_a_link_is_heard_of() {
     ns.block_on(async |netlink| {
         let mut monitor = Monitor::open(&netlink).await.unwrap();
         ns.ip("link add ha type veth peer name hb");
-        hear(
-            &mut monitor,
-            changed(|link| link.name == "ha" && link.peer.is_some()),
-        )
-        .await;
+        hear(&mut monitor, changed(|link| link.name == "ha" && link.peer.is_some())).await;
         ns.ip("link set ha up");
-        hear(
-            &mut monitor,
-            changed(|link| link.name == "ha" && link.is_up && !link.has_carrier),
-        )
-        .await;
+        hear(&mut monitor, changed(|link| link.name == "ha" && link.is_up && !link.has_carrier)).await;
         ns.ip("link set hb up");
-        hear(
-            &mut monitor,
-            changed(|link| link.name == "ha" && link.has_carrier),
-        )
-        .await;
+        hear(&mut monitor, changed(|link| link.name == "ha" && link.has_carrier)).await;
         ns.ip("link set ha mtu 1234");
-        hear(
-            &mut monitor,
-            changed(|link| link.name == "ha" && link.mtu == 1234),
-        )
-        .await;
+        hear(&mut monitor, changed(|link| link.name == "ha" && link.mtu == 1234)).await;
         ns.ip("link set ha down");
         hear(&mut monitor, changed(|link| link.name == "ha" && !link.is_up)).await;
         let ha = index(&netlink, "ha").await;
         ns.ip("link set ha name hx");
-        hear(
-            &mut monitor,
-            changed(|link| link.name == "hx" && link.index == ha),
-        )
-        .await;
+        hear(&mut monitor, changed(|link| link.name == "hx" && link.index == ha)).await;
         ns.ip("link del hx");
         assert_eq!(hear(&mut monitor, removed("hx")).await, ha);
     });
@@ -146,8 +124,5 @@ fn only_the_own_namespace_is_heard_of() {
 fn a_message_cut_short_makes_no_sense() {
     assert_eq!(events_of(&[]), Some(vec![]));
     assert_eq!(events_of(&[20, 0, 0, 0, 16, 0]), None);
-    assert_eq!(
-        events_of(&[40, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-        None
-    );
+    assert_eq!(events_of(&[40, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), None);
 }

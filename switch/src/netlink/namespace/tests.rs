@@ -23,15 +23,8 @@ fn work_that_panics_is_an_error_and_frees_its_place() {
     let inode = ns.inode();
     ns.block_on(async |netlink| {
         for _ in 0..=THREAD_LIMIT {
-            let error = netlink
-                .namespace()
-                .run(|| -> () { panic!("on purpose") })
-                .await
-                .unwrap_err();
-            assert!(
-                matches!(error, NetlinkError::NamespaceWork { inode: i } if i == inode),
-                "{error}"
-            );
+            let error = netlink.namespace().run(|| -> () { panic!("on purpose") }).await.unwrap_err();
+            assert!(matches!(error, NetlinkError::NamespaceWork { inode: i } if i == inode), "{error}");
         }
         assert_eq!(netlink.namespace().run(|| 7).await.unwrap(), 7);
     });
@@ -48,24 +41,12 @@ fn a_namespace_is_found_by_its_mount() {
     let (Some(here), Some(there)) = (Scratch::new(), Scratch::new()) else {
         return;
     };
-    here.ip(&format!(
-        "link add ha type veth peer name hb netns {}",
-        there.name
-    ));
+    here.ip(&format!("link add ha type veth peer name hb netns {}", there.name));
     here.block_on(async |netlink| {
-        let nsid = netlink
-            .by_name("ha")
-            .await
-            .unwrap()
-            .peer
-            .and_then(|peer| peer.nsid)
-            .unwrap();
+        let nsid = netlink.by_name("ha").await.unwrap().peer.and_then(|peer| peer.nsid).unwrap();
         let found = netlink.namespace_by_nsid(nsid, None).await.unwrap();
         assert_eq!(found.inode(), there.inode());
-        let again = netlink
-            .namespace_by_nsid(nsid, Some(there.inode()))
-            .await
-            .unwrap();
+        let again = netlink.namespace_by_nsid(nsid, Some(there.inode())).await.unwrap();
         assert_eq!(again.inode(), there.inode());
     });
 }
@@ -76,18 +57,9 @@ fn a_namespace_is_found_by_a_process_in_it() {
     let process = here.process("unshare -n sleep 60");
     let file = format!("/proc/{}/ns/net", process.id());
     wait_until(|| inode_of(&file) != Some(here.inode()) && inode_of(&file) != inode_of(OWN));
-    here.ip(&format!(
-        "link add ha type veth peer name hb netns {}",
-        process.id()
-    ));
+    here.ip(&format!("link add ha type veth peer name hb netns {}", process.id()));
     here.block_on(async |netlink| {
-        let nsid = netlink
-            .by_name("ha")
-            .await
-            .unwrap()
-            .peer
-            .and_then(|peer| peer.nsid)
-            .unwrap();
+        let nsid = netlink.by_name("ha").await.unwrap().peer.and_then(|peer| peer.nsid).unwrap();
         let found = netlink.namespace_by_nsid(nsid, None).await.unwrap();
         assert_eq!(Some(found.inode()), inode_of(&file));
     });
@@ -100,25 +72,14 @@ fn a_namespace_is_found_by_a_thread_in_it() {
     let (done, is_done) = std::sync::mpsc::channel::<()>();
     let thread = std::thread::spawn(move || {
         nix::sched::unshare(CloneFlags::CLONE_NEWNET).unwrap();
-        ready
-            .send((nix::unistd::gettid(), Namespace::current().unwrap().inode()))
-            .unwrap();
+        ready.send((nix::unistd::gettid(), Namespace::current().unwrap().inode())).unwrap();
         let _ = is_done.recv();
     });
     let (tid, inode) = is_ready.recv().unwrap();
     here.ip(&format!("link add ha type veth peer name hb netns {tid}"));
     here.block_on(async |netlink| {
-        let nsid = netlink
-            .by_name("ha")
-            .await
-            .unwrap()
-            .peer
-            .and_then(|peer| peer.nsid)
-            .unwrap();
-        assert_eq!(
-            netlink.namespace_by_nsid(nsid, None).await.unwrap().inode(),
-            inode
-        );
+        let nsid = netlink.by_name("ha").await.unwrap().peer.and_then(|peer| peer.nsid).unwrap();
+        assert_eq!(netlink.namespace_by_nsid(nsid, None).await.unwrap().inode(), inode);
     });
     drop(done);
     thread.join().unwrap();
@@ -130,10 +91,7 @@ fn an_id_that_no_namespace_has_is_named() {
     ns.ip("link add ha type veth peer name hb");
     ns.block_on(async |netlink| {
         let error = netlink.namespace_by_nsid(4711, None).await.unwrap_err();
-        assert!(
-            matches!(error, NetlinkError::NoSuchNamespace { nsid: 4711 }),
-            "{error}"
-        );
+        assert!(matches!(error, NetlinkError::NoSuchNamespace { nsid: 4711 }), "{error}");
         assert!(
             netlink
                 .by_index_elsewhere(index(&netlink, "ha").await, 4711)

@@ -13,11 +13,7 @@ fn features_are_those_that_ethtool_shows() {
             let Some(state) = features.get(name) else { continue };
             compared += 1;
             assert_eq!(state.active, value.starts_with("on"), "{name}: {value}");
-            assert_eq!(
-                state.is_changeable(),
-                !value.contains("[fixed]"),
-                "{name}: {value}"
-            );
+            assert_eq!(state.is_changeable(), !value.contains("[fixed]"), "{name}: {value}");
         }
         assert!(compared > 40, "{compared} features in\n{shown}");
     });
@@ -31,24 +27,13 @@ fn only_what_changed_is_told_and_put_back() {
     let before = ns.portrait("ha");
     ns.block_on(async |netlink| {
         let ha = index(&netlink, "ha").await;
-        let wishes = [
-            ("tx-udp-segmentation", false),
-            ("tx-checksum-ip-generic", false),
-            (GRO, true),
-        ];
+        let wishes = [("tx-udp-segmentation", false), ("tx-checksum-ip-generic", false), (GRO, true)];
         let changes = set(&netlink, ha, &wishes).await.unwrap();
-        let named: Vec<_> = changes
-            .iter()
-            .map(|change| (change.name.as_str(), change.was))
-            .collect();
+        let named: Vec<_> = changes.iter().map(|change| (change.name.as_str(), change.was)).collect();
         assert_eq!(named, [("tx-checksum-ip-generic", true), (GRO, false)]);
         assert_eq!(set(&netlink, ha, &wishes).await.unwrap(), []);
         // TSO needs the checksum: it goes off with it, and comes back with it, without being asked for.
-        let now = features(&netlink, ha)
-            .await
-            .unwrap()
-            .get("tx-tcp-segmentation")
-            .unwrap();
+        let now = features(&netlink, ha).await.unwrap().get("tx-tcp-segmentation").unwrap();
         assert!(now.requested && !now.active);
         restore(&netlink, ha, &changes).await.unwrap();
     });
@@ -62,36 +47,24 @@ fn a_fixed_or_unknown_feature_is_refused_by_name_and_nothing_changes() {
     let before = ns.portrait("ha");
     ns.block_on(async |netlink| {
         let ha = index(&netlink, "ha").await;
-        let error = set(&netlink, ha, &[(GRO, true), ("loopback", true)])
-            .await
-            .unwrap_err();
+        let error = set(&netlink, ha, &[(GRO, true), ("loopback", true)]).await.unwrap_err();
         assert!(
             matches!(&error, NetlinkError::FixedFeature { feature, .. } if feature == "loopback"),
             "{error}"
         );
-        let error = set(&netlink, ha, &[(GRO, true), ("tx-magic", true)])
-            .await
-            .unwrap_err();
+        let error = set(&netlink, ha, &[(GRO, true), ("tx-magic", true)]).await.unwrap_err();
         assert!(
             matches!(&error, NetlinkError::NoSuchFeature { feature, .. } if feature == "tx-magic"),
             "{error}"
         );
-        assert!(
-            features(&netlink, LinkIndex(4711))
-                .await
-                .unwrap_err()
-                .is_no_such_link()
-        );
+        assert!(features(&netlink, LinkIndex(4711)).await.unwrap_err().is_no_such_link());
     });
     assert_eq!(ns.portrait("ha"), before);
 }
 
 #[test]
 fn a_change_is_the_same_after_it_was_written_down() {
-    let change = FeatureChange {
-        name: GRO.to_owned(),
-        was: false,
-    };
+    let change = FeatureChange { name: GRO.to_owned(), was: false };
     let text = serde_json::to_string(&change).unwrap();
     assert_eq!(serde_json::from_str::<FeatureChange>(&text).unwrap(), change);
 }

@@ -5,10 +5,7 @@ use crate::netlink::{offload, xdp_features};
 /// Two namespaces, a veth between them: `ha` here, `hb` there.
 fn pair() -> Option<(Scratch, Scratch)> {
     let (here, there) = (Scratch::new()?, Scratch::new()?);
-    here.ip(&format!(
-        "link add ha type veth peer name hb netns {}",
-        there.name
-    ));
+    here.ip(&format!("link add ha type veth peer name hb netns {}", there.name));
     Some((here, there))
 }
 
@@ -18,10 +15,7 @@ fn facts_of_a_peer_elsewhere_are_its_own() {
     there.ip("link set hb name eth0 address 02:00:00:00:00:0b mtu 1300 up");
     here.block_on(async |netlink| {
         let facts = facts(&netlink, index(&netlink, "ha").await).await.unwrap();
-        assert_eq!(
-            (facts.name.as_str(), facts.mtu, facts.is_up),
-            ("eth0", 1300, true)
-        );
+        assert_eq!((facts.name.as_str(), facts.mtu, facts.is_up), ("eth0", 1300, true));
         assert_eq!(facts.mac, "02:00:00:00:00:0b".parse().unwrap());
         assert!(!facts.is_in_same_namespace());
     });
@@ -36,10 +30,7 @@ fn preparing_and_undoing_leaves_the_peer_as_it_was() {
         let ha = index(&netlink, "ha").await;
         assert!(!is_prepared(&netlink, ha, None).await.unwrap());
         let preparation = prepare_for_xdp(&netlink, ha).await.unwrap();
-        assert_eq!(
-            (preparation.namespace_inode, preparation.tx_queues),
-            (there.inode(), 1)
-        );
+        assert_eq!((preparation.namespace_inode, preparation.tx_queues), (there.inode(), 1));
         assert!(is_prepared(&netlink, ha, Some(there.inode())).await.unwrap());
         let prepared = there.exec("ethtool -k hb");
         for line in [
@@ -50,10 +41,7 @@ fn preparing_and_undoing_leaves_the_peer_as_it_was() {
             "tx-vlan-offload: off",
             "generic-receive-offload: on",
         ] {
-            assert!(
-                prepared.lines().any(|l| l.trim() == line),
-                "{line} in\n{prepared}"
-            );
+            assert!(prepared.lines().any(|l| l.trim() == line), "{line} in\n{prepared}");
         }
         assert!(!prepared.lines().any(|l| l.contains("[requested")), "{prepared}");
         assert_eq!(here.portrait("ha"), before.0, "our own end is left alone");
@@ -61,11 +49,7 @@ fn preparing_and_undoing_leaves_the_peer_as_it_was() {
         let written = serde_json::to_string(&preparation).unwrap();
         let preparation: PeerPreparation = serde_json::from_str(&written).unwrap();
         assert_eq!(undo(&netlink, &preparation).await.unwrap(), Undone::Restored);
-        assert_eq!(
-            undo(&netlink, &preparation).await.unwrap(),
-            Undone::Restored,
-            "twice is no harm"
-        );
+        assert_eq!(undo(&netlink, &preparation).await.unwrap(), Undone::Restored, "twice is no harm");
     });
     assert_eq!((here.portrait("ha"), there.portrait("hb")), before);
 }
@@ -118,18 +102,12 @@ fn a_peer_that_moved_is_found_again() {
         let preparation = prepare_for_xdp(&netlink, ha).await.unwrap();
         // So that its index is taken where it goes.
         let taken = preparation.facts.index;
-        further.ip(&format!(
-            "link add hc index {taken} type veth peer name hd index 77"
-        ));
+        further.ip(&format!("link add hc index {taken} type veth peer name hd index 77"));
         there.ip(&format!("link set hb name moved netns {}", further.name));
         let facts = facts(&netlink, ha).await.unwrap();
         assert_eq!((facts.name.as_str(), facts.mac), ("moved", preparation.facts.mac));
         assert_ne!(facts.index, taken);
-        assert!(
-            is_prepared(&netlink, ha, Some(preparation.namespace_inode))
-                .await
-                .unwrap()
-        );
+        assert!(is_prepared(&netlink, ha, Some(preparation.namespace_inode)).await.unwrap());
         assert_eq!(undo(&netlink, &preparation).await.unwrap(), Undone::Restored);
     });
     further.ip("link set moved name hb");
@@ -141,9 +119,7 @@ fn a_peer_that_changed_its_mac_is_still_the_peer() {
     let Some((here, there)) = pair() else { return };
     let features = there.exec("ethtool -k hb");
     here.block_on(async |netlink| {
-        let preparation = prepare_for_xdp(&netlink, index(&netlink, "ha").await)
-            .await
-            .unwrap();
+        let preparation = prepare_for_xdp(&netlink, index(&netlink, "ha").await).await.unwrap();
         there.ip("link set hb address 02:00:00:00:00:99");
         assert_eq!(undo(&netlink, &preparation).await.unwrap(), Undone::Restored);
     });
@@ -174,9 +150,7 @@ fn a_link_without_a_peer_is_refused_by_name() {
     let Some(ns) = Scratch::new() else { return };
     ns.ip("tuntap add tap0 mode tap");
     ns.block_on(async |netlink| {
-        let error = prepare_for_xdp(&netlink, index(&netlink, "tap0").await)
-            .await
-            .unwrap_err();
+        let error = prepare_for_xdp(&netlink, index(&netlink, "tap0").await).await.unwrap_err();
         assert!(
             matches!(error, NetlinkError::NoPeer { .. }) && error.to_string().contains("tap0"),
             "{error}"
@@ -209,18 +183,8 @@ fn looking_at_a_peer_changes_nothing() {
     here.block_on(async |netlink| {
         let ha = index(&netlink, "ha").await;
         let survey = survey(&netlink, ha).await.unwrap();
-        assert!(
-            survey
-                .changes
-                .iter()
-                .any(|change| change.name == offload::GRO && !change.was)
-        );
-        assert!(
-            !xdp_features::get(&netlink, ha)
-                .await
-                .unwrap()
-                .is_some_and(|xdp| xdp.is_redirect_target())
-        );
+        assert!(survey.changes.iter().any(|change| change.name == offload::GRO && !change.was));
+        assert!(!xdp_features::get(&netlink, ha).await.unwrap().is_some_and(|xdp| xdp.is_redirect_target()));
     });
     assert_eq!((here.portrait("ha"), there.portrait("hb")), before);
 }

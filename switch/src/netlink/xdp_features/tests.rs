@@ -7,10 +7,7 @@ fn a_veth_is_a_redirect_target_only_while_its_peer_polls() {
     let (Some(here), Some(there)) = (Scratch::new(), Scratch::new()) else {
         return;
     };
-    here.ip(&format!(
-        "link add ha type veth peer name hb netns {}",
-        there.name
-    ));
+    here.ip(&format!("link add ha type veth peer name hb netns {}", there.name));
     here.ip("link set ha up");
     there.ip("link set hb up");
     here.block_on(async |netlink| {
@@ -26,10 +23,7 @@ fn a_veth_is_a_redirect_target_only_while_its_peer_polls() {
 
         let preparation = peer::prepare_for_xdp(&netlink, ha).await.unwrap();
         let prepared = get(&netlink, ha).await.unwrap().unwrap();
-        assert!(
-            prepared.is_redirect_target() && prepared.is_frags_redirect_target(),
-            "{prepared:?}"
-        );
+        assert!(prepared.is_redirect_target() && prepared.is_frags_redirect_target(), "{prepared:?}");
         peer::undo(&netlink, &preparation).await.unwrap();
         assert_eq!(get(&netlink, ha).await.unwrap(), Some(before));
     });
@@ -39,12 +33,7 @@ fn a_veth_is_a_redirect_target_only_while_its_peer_polls() {
 fn a_missing_link_has_no_xdp_features() {
     let Some(ns) = Scratch::new() else { return };
     ns.block_on(async |netlink| {
-        assert!(
-            get(&netlink, LinkIndex(4711))
-                .await
-                .unwrap_err()
-                .is_no_such_link()
-        );
+        assert!(get(&netlink, LinkIndex(4711)).await.unwrap_err().is_no_such_link());
     });
 }
 
@@ -57,10 +46,7 @@ fn rx_queues_are_set_and_the_old_count_is_told() {
         let before = channels::get(&netlink, ha).await.unwrap();
         assert_eq!((before.max_rx, before.max_tx), (4, 4));
         assert_eq!(channels::set_rx(&netlink, ha, 3).await.unwrap(), before.rx);
-        assert_eq!(
-            channels::get(&netlink, ha).await.unwrap(),
-            channels::Channels { rx: 3, ..before }
-        );
+        assert_eq!(channels::get(&netlink, ha).await.unwrap(), channels::Channels { rx: 3, ..before });
         let error = channels::set_rx(&netlink, ha, 5).await.unwrap_err();
         assert!(matches!(error, NetlinkError::Link { .. }), "{error}");
         assert_eq!(channels::set_rx(&netlink, ha, before.rx).await.unwrap(), 3);
