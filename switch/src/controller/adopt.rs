@@ -1,5 +1,6 @@
 //! Start and end: taking over what an earlier run left, and removing everything.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -146,10 +147,8 @@ impl Controller {
             changed += 1;
         }
         self.datapath.remove().map_err(|e| datapath_failed(&e))?;
-        if let Some(mounted) = self.state.mounted.take()
-            && let Err(error) = nix::mount::umount(&mounted)
-        {
-            tracing::warn!(path = %mounted.display(), %error, "cannot unmount the bpffs that vswitch mounted");
+        if let Some(mounted) = self.state.mounted.take() {
+            unmount(&mounted);
         }
         self.store.remove().map_err(|e| store_failed(&e))?;
         self.is_torn_down = true;
@@ -166,4 +165,12 @@ impl Controller {
             _ => Ok(Done::default()),
         }
     }
+}
+
+/// Unmounts the bpffs that vswitch mounted, and removes the folder if vswitch made that too. Others may use it by now.
+fn unmount(place: &Path) {
+    if let Err(error) = nix::mount::umount(place) {
+        return tracing::warn!(path = %place.display(), %error, "cannot unmount the bpffs that vswitch mounted");
+    }
+    let _not_ours_or_in_use = std::fs::remove_dir(place);
 }

@@ -66,17 +66,19 @@ impl Controller {
         for (port, link) in ports {
             let facts = peer::facts(&self.netlink, link.index).await.ok();
             let Some(live) = self.live.get(&port.0) else { continue };
-            let is_target = live.setup.is_target;
+            let (is_target, is_xdp) = (live.setup.is_target, live.setup.xdp.is_some());
             let has_moved = facts != live.peer;
-            let is_able = !is_target
-                || xdp_features::get(&self.netlink, link.index)
-                    .await
-                    .ok()
-                    .flatten()
-                    .is_none_or(XdpFeatures::is_redirect_target);
-            if has_moved || !is_able {
+            // A veth takes redirects while its peer polls, which somebody in there may end, or a peer begin that came up.
+            let is_changed =
+                is_xdp && self.takes_redirects(&link).await.is_some_and(|takes| takes != is_target);
+            if has_moved || is_changed {
                 self.reconverge(port).await;
             }
         }
+    }
+
+    async fn takes_redirects(&self, link: &Link) -> Option<bool> {
+        let features = xdp_features::get(&self.netlink, link.index).await.ok().flatten();
+        features.map(XdpFeatures::is_redirect_target)
     }
 }

@@ -100,11 +100,17 @@ impl Pins {
 
     /// Removes every pin and the folders; programs and maps die with their last user.
     pub(super) fn remove(&self) -> Result<(), DatapathError> {
-        match fs::remove_dir_all(&self.root) {
-            Ok(()) => Ok(()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(source) => Err(DatapathError::Pin { path: self.root.clone(), source }),
+        for folder in [self.links(), self.maps()] {
+            match fs::remove_dir_all(&folder) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(DatapathError::Pin { path: folder, source });
+                }
+                _ => {}
+            }
         }
+        // A bpffs may be mounted just here, and then the folder is no pin.
+        let _mounted = fs::remove_dir(&self.root);
+        Ok(())
     }
 }
 

@@ -69,7 +69,7 @@ pub async fn survey(netlink: &Netlink, index: LinkIndex) -> Result<SilencedLink,
 /// Makes the changes of a survey, or makes them again.
 ///
 /// # Errors
-/// Those of [`survey`]; after one, the link is as it was.
+/// Those of [`survey`]; after one, the link is as it was, or a warning was logged.
 pub async fn apply(netlink: &Netlink, was: &SilencedLink) -> Result<(), NetlinkError> {
     let result = silence_as_surveyed(netlink, was).await;
     if result.is_err()

@@ -52,14 +52,16 @@ impl Netlink {
         Err(NetlinkError::NoSuchNamespace { nsid })
     }
 
-    /// The id that our namespace has for that one, if any.
+    /// The id that our namespace has for that one, if any. A file that is no namespace has none: `ip netns` unmounts
+    /// before it removes, and such a file may have been opened in between.
     async fn nsid_of(&self, namespace: &Namespace) -> io::Result<Option<i32>> {
         let mut message = NsidMessage::default();
         message.attributes.push(NsidAttribute::Fd(namespace.file().as_raw_fd().unsigned_abs()));
-        let Some(RouteNetlinkMessage::NewNsId(answer)) =
-            self.ask_one(RouteNetlinkMessage::GetNsId(message)).await?
-        else {
-            return Ok(None);
+        let answer = match self.ask_one(RouteNetlinkMessage::GetNsId(message)).await {
+            Ok(Some(RouteNetlinkMessage::NewNsId(answer))) => answer,
+            Ok(_) => return Ok(None),
+            Err(e) if e.raw_os_error() == Some(libc::EINVAL) => return Ok(None),
+            Err(e) => return Err(e),
         };
         Ok(answer.attributes.iter().find_map(|attribute| match attribute {
             NsidAttribute::Id(id) => Some(*id).filter(|id| *id >= 0),
@@ -119,6 +121,18 @@ fn candidate(path: PathBuf) -> Option<Candidate> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::netlink::scratch::Scratch;
+
+    #[test]
+    fn a_file_that_is_no_namespace_has_no_id() {
+        let Some(ns) = Scratch::new() else { return };
+        ns.block_on(async |netlink| {
+            for path in ["/proc/self/status", "/proc/self/ns/mnt"] {
+                let file = Namespace::open(Path::new(path)).unwrap();
+                assert_eq!(netlink.nsid_of(&file).await.unwrap(), None, "{path}");
+            }
+        });
+    }
 
     #[test]
     fn a_mounted_namespace_is_told_from_other_mounts() {

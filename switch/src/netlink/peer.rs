@@ -118,21 +118,15 @@ pub async fn survey(netlink: &Netlink, link: LinkIndex) -> Result<PeerPreparatio
 /// Makes the changes of a survey, or makes them again.
 ///
 /// # Errors
-/// Those of [`survey`]; after one, nothing is changed.
+/// Those of [`survey`]; after one, the peer is as it was, or a warning was logged.
 pub async fn apply(netlink: &Netlink, preparation: &PeerPreparation) -> Result<(), NetlinkError> {
-    let PeerPreparation { link, namespace_inode, .. } = *preparation;
-    let likely = Some(namespace_inode);
-    let changes = preparation.changes.clone();
-    let (facts, ()) = within(netlink, link, likely, move |peer, _, _| apply_here(peer, &changes)).await?;
-    if is_unnoticed(netlink, link, &facts).await? {
-        let gro = |was| [FeatureChange { name: GRO.to_owned(), was }];
-        within(netlink, link, likely, move |peer, _, _| {
-            restore_here(peer, &gro(false))?;
-            restore_here(peer, &gro(true))
-        })
-        .await?;
+    let result = change(netlink, preparation).await;
+    if result.is_err()
+        && let Err(error) = undo(netlink, preparation).await
+    {
+        tracing::warn!(link = %preparation.link, %error, "cannot put the peer of a link back as it was");
     }
-    Ok(())
+    result
 }
 
 /// Readies the peer for native XDP on our end: what it sends is whole, and it polls for what it receives, once it is
@@ -164,6 +158,22 @@ pub async fn is_prepared(
     })
     .await?;
     Ok(is_set && !is_unnoticed(netlink, link, &facts).await?)
+}
+
+async fn change(netlink: &Netlink, preparation: &PeerPreparation) -> Result<(), NetlinkError> {
+    let PeerPreparation { link, namespace_inode, .. } = *preparation;
+    let likely = Some(namespace_inode);
+    let changes = preparation.changes.clone();
+    let (facts, ()) = within(netlink, link, likely, move |peer, _, _| apply_here(peer, &changes)).await?;
+    if is_unnoticed(netlink, link, &facts).await? {
+        let gro = |was| [FeatureChange { name: GRO.to_owned(), was }];
+        within(netlink, link, likely, move |peer, _, _| {
+            restore_here(peer, &gro(false))?;
+            restore_here(peer, &gro(true))
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 /// Whether Linux does not know that it may redirect to our end although the peer is up and has GRO.
