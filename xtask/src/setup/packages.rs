@@ -98,7 +98,7 @@ pub(crate) fn apt_line(names: &[&str]) -> String {
 
 fn apt_get(verb: &str, names: &[&str]) -> Command {
     let mut command = Command::new("apt-get");
-    command.args(["-q", "-y", "-o", "DPkg::Lock::Timeout=120", verb]).args(names);
+    command.args(["-q", "-y", "-o", "DPkg::Lock::Timeout=120", "-o", "Dpkg::Use-Pty=0", verb]).args(names);
     if verb == "install" {
         command.args(["--no-install-recommends", "--no-remove"]);
     }

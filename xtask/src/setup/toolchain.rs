@@ -141,7 +141,8 @@ fn go(way: &Way, machine: &Machine) -> Result<Toolchain> {
         Way::Use(toolchain) => toolchain.clone(),
         Way::AddCoreSource(toolchain) => {
             let name = toolchain.rustup_name.as_deref().context("only rustup adds components")?;
-            run(Command::new("rustup").args(["component", "add", "rust-src", "--toolchain", name]))?;
+            let add = ["component", "add", "rust-src", "--toolchain", name];
+            run(Command::new("rustup").args(add).env("RUST_BACKTRACE", "0"))?;
             rustup_toolchain(name).context("it is gone")?
         }
         Way::InstallDebian => {
