@@ -6,9 +6,16 @@ use core::ffi::c_void;
 use core::ptr;
 
 use aya_ebpf::EbpfContext as _;
-use aya_ebpf::helpers::generated::{bpf_loop, bpf_skb_load_bytes, bpf_skb_store_bytes, bpf_xdp_get_buff_len};
+use aya_ebpf::helpers::generated::{
+    bpf_check_mtu, bpf_loop, bpf_redirect, bpf_redirect_peer, bpf_skb_change_type, bpf_skb_load_bytes,
+    bpf_skb_store_bytes, bpf_xdp_get_buff_len,
+};
 use aya_ebpf::programs::{TcContext, XdpContext};
 
+/// `PACKET_HOST` of `linux/if_packet.h`: the frame is for the receiving host.
+const PACKET_HOST: u32 = 0;
+/// `BPF_MTU_CHK_SEGS`: check each segment of a GSO frame.
+const CHECK_SEGMENTS: u64 = 1;
 /// `BPF_F_RECOMPUTE_CSUM`: keep a checksum that the NIC computed over the whole frame true.
 const RECOMPUTE_CHECKSUM: u64 = 1;
 
@@ -92,6 +99,33 @@ impl TcFrame {
             )
         };
         result == 0
+    }
+
+    /// Whether each segment of this GSO frame is within the link's MTU.
+    #[inline(always)]
+    pub(crate) fn segments_fit(&self, ifindex: u32) -> bool {
+        let mut mtu_len = 0u32;
+        // SAFETY: the kernel's context and a word of ours; the helper reads the frame's headers and the link's MTU.
+        unsafe { bpf_check_mtu(self.0.as_ptr(), ifindex, &raw mut mtu_len, 0, CHECK_SEGMENTS) == 0 }
+    }
+
+    /// Sends the frame out of a link. The program's return value.
+    #[inline(always)]
+    pub(crate) fn redirect(&self, ifindex: u32) -> i32 {
+        // SAFETY: takes numbers only.
+        unsafe { bpf_redirect(ifindex, 0) as i32 }
+    }
+
+    /// Puts the frame, which is addressed to the peer, into the peer of a link. The program's return value.
+    #[inline(always)]
+    pub(crate) fn redirect_peer(&self, ifindex: u32) -> i32 {
+        // SAFETY: the kernel's own context, and numbers.
+        unsafe {
+            // eth_type_trans() compared the destination with the ingress link's own address; the peer's is the one that
+            // counts, or its stack would drop the frame as somebody else's.
+            bpf_skb_change_type(self.0.skb.skb, PACKET_HOST);
+            bpf_redirect_peer(ifindex, 0) as i32
+        }
     }
 
     /// What the controller put into `cb[0]`.

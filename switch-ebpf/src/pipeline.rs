@@ -40,6 +40,7 @@ impl Admitted {
 }
 
 /// What is to become of a frame.
+#[derive(Clone, Copy)]
 pub(crate) enum Decision {
     /// Not admitted: learned from in no way.
     Refuse(PortId, DropReason),

@@ -29,7 +29,7 @@ pub(crate) fn act(frame: &TcFrame, decision: Decision) -> i32 {
         Verdict::Flood(_) => flood_or_end(frame, ingress),
         Verdict::Answer(owner) => answer(frame, &admitted, owner),
         Verdict::Punt(why) => punt(frame, &admitted, why),
-        Verdict::Local => TC_ACT_OK as i32,
+        Verdict::Local => TC_ACT_OK,
         Verdict::Drop(reason) => end(frame, ingress.id, reason),
     }
 }
@@ -40,7 +40,7 @@ pub(crate) fn flood_for_controller(frame: &TcFrame) -> i32 {
     let id = PortId(frame.control() as u16);
     match maps::port(id) {
         Some(config) => flood_or_end(frame, Ingress { id, config }),
-        None => TC_ACT_SHOT as i32,
+        None => TC_ACT_SHOT,
     }
 }
 
@@ -58,11 +58,7 @@ fn forward(frame: &TcFrame, admitted: &Admitted, port: PortId) -> i32 {
 
 #[inline(always)]
 fn flood_or_end(frame: &TcFrame, ingress: Ingress) -> i32 {
-    if flood::flood(frame, ingress) {
-        TC_ACT_SHOT as i32
-    } else {
-        end(frame, ingress.id, DropReason::NobodyToFlood)
-    }
+    if flood::flood(frame, ingress) { TC_ACT_SHOT } else { end(frame, ingress.id, DropReason::NobodyToFlood) }
 }
 
 /// Turns the request around into the reply of `owner`.
@@ -94,12 +90,12 @@ fn punt(frame: &TcFrame, admitted: &Admitted, why: Punt) -> i32 {
         return end(frame, port, DropReason::PuntLost);
     }
     maps::with_counters(port, |counters| counters.punted += 1);
-    TC_ACT_SHOT as i32
+    TC_ACT_SHOT
 }
 
 /// The end of the frame, counted.
 #[inline(always)]
 fn end(frame: &TcFrame, port: PortId, reason: DropReason) -> i32 {
     count::drop(port, frame.segments(), reason);
-    TC_ACT_SHOT as i32
+    TC_ACT_SHOT
 }

@@ -1,7 +1,7 @@
 //! The forwarding database (FDB, the CAM table): who is where.
 //!
 //! The data path learns, refreshes and moves entries; the controller adds static ones and deletes. Everything that
-//! decides is here, without a map: [`learn`] and [`resolve`].
+//! decides is here, without a map: [`learn`] and [`is_current`].
 
 use crate::domain::DomainId;
 use crate::limits::REFRESH_AFTER_NS;

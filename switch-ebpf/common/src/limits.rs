@@ -41,8 +41,8 @@ pub const PUNTS_PER_PORT_S: u32 = 256;
 pub const HEADER_BYTES: usize = 14 + 4 + 60;
 
 const _: () = {
-    assert!(PUNT_RING_BYTES.is_power_of_two() && PUNT_RING_BYTES % 4096 == 0);
-    assert!(EVENT_RING_BYTES.is_power_of_two() && EVENT_RING_BYTES % 4096 == 0);
+    assert!(PUNT_RING_BYTES.is_power_of_two() && PUNT_RING_BYTES.is_multiple_of(4096));
+    assert!(EVENT_RING_BYTES.is_power_of_two() && EVENT_RING_BYTES.is_multiple_of(4096));
     // Slots and network ids travel in 16 bits.
     assert!(PORTS <= 1 << 16 && NETWORKS <= 1 << 16);
     assert!(FLOOD_MEMBERS < 1 << 23);

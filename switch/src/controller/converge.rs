@@ -87,7 +87,7 @@ impl Controller {
         peer::facts(&self.netlink, link.index)
             .await
             .inspect_err(|error| {
-                tracing::debug!(link = link.name, error = chain(error), "nothing known of the peer")
+                tracing::debug!(link = link.name, error = chain(error), "nothing known of the peer");
             })
             .ok()
     }

@@ -21,7 +21,7 @@ impl Controller {
         }
         let mut entries = Vec::new();
         self.for_each_entry(|key, entry| {
-            entries.extend(self.entry_json(key, &entry).filter(|e| matches(filter, e)))
+            entries.extend(self.entry_json(key, &entry).filter(|e| matches(filter, e)));
         })?;
         entries.sort_by(|a, b| (&a.network, a.vlan, a.mac).cmp(&(&b.network, b.vlan, b.mac)));
         Ok(Reply::Fdb(entries))

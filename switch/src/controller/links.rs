@@ -49,7 +49,7 @@ impl Controller {
         match result {
             Ok(()) => tracing::debug!(link = was, "followed a change of the link"),
             Err(error) => {
-                tracing::warn!(link = was, error = chain(&error), "cannot follow a change of the link")
+                tracing::warn!(link = was, error = chain(&error), "cannot follow a change of the link");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The controller: one loop owns all state, and everything that happens reaches it as an [`Input`].
+//! The controller: one loop owns all state, and everything that happens reaches it as an `Input`.
 //!
 //! Requests become desired state (`state`), which `converge` brings about port by port: it looks at the link, chooses the
 //! hook, plans the steps (`plan`, pure) and carries them out with undo. The same function serves `port add`, a link that

@@ -31,11 +31,11 @@ impl Controller {
         }
         self.check_link(&spec.link).await?;
         let port =
-            self.state.free_slot().ok_or_else(|| full(format!("all {} port slots", limits::PORTS - 1)))?;
+            self.state.free_slot().ok_or_else(|| full(&format!("all {} port slots", limits::PORTS - 1)))?;
         let place = self
             .state
             .free_place(&network)
-            .ok_or_else(|| full(format!("all places of network {network}")))?;
+            .ok_or_else(|| full(&format!("all places of network {network}")))?;
         let mut options = PortOptions::default();
         merge(&mut options, &spec)?;
         let state = PortState {
@@ -73,7 +73,7 @@ impl Controller {
         merge(&mut after.options, &spec)?;
         if let Some(network) = spec.network.filter(|network| *network != before.network) {
             after.place =
-                self.state.free_place(&network).ok_or_else(|| full(format!("all places of {network}")))?;
+                self.state.free_place(&network).ok_or_else(|| full(&format!("all places of {network}")))?;
             after.network = network;
             // Its stations belong to the network it leaves.
             self.flush_port(port)?;
@@ -259,6 +259,6 @@ fn no_such_port(link: &str) -> ApiError {
     )
 }
 
-fn full(what: String) -> ApiError {
+fn full(what: &str) -> ApiError {
     ApiError::new(ErrorCode::LimitReached, format!("{what} are taken: delete a port first"))
 }

@@ -35,7 +35,7 @@ async fn read<T>(
     let mut ring = sys::await_ring(ring)?;
     loop {
         // A record may have come before we began to wait, and epoll tells of new ones only.
-        let batch = take(&mut ring.get_mut(), parse);
+        let batch = take(ring.get_mut(), parse);
         if batch.is_empty() {
             ring.readable().await?.clear_ready();
             continue;
