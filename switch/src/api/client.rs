@@ -52,7 +52,7 @@ impl Client {
     /// Asks, and waits for the answer.
     ///
     /// # Errors
-    /// The controller's own; `not-running` when none answers; `permission-denied` when the socket's mode says so;
+    /// The controller's own; `not-running` when none listens; `connection-lost` when it goes away before it answers; `permission-denied` when the socket's mode says so;
     /// `timeout` when no answer comes.
     pub async fn call(&self, request: Request) -> Result<Reply, ApiError> {
         let call = wire::encode(&request)?;
@@ -117,12 +117,14 @@ impl Client {
     fn no_connection(&self, error: &io::Error) -> ApiError {
         let path = self.socket.display();
         match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ApiError::new(
-                ErrorCode::NotRunning,
-                format!(
-                    "no controller answers at {path}: start one with `vswitch run`, or name its socket with --socket"
-                ),
-            ),
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory => {
+                ApiError::new(
+                    ErrorCode::NotRunning,
+                    format!(
+                        "no controller answers at {path}: start one with `vswitch run`, or name its socket with --socket"
+                    ),
+                )
+            }
             io::ErrorKind::PermissionDenied => ApiError::new(
                 ErrorCode::PermissionDenied,
                 format!(
@@ -133,8 +135,13 @@ impl Client {
                 ErrorCode::InvalidArgument,
                 format!("control socket {path}: {error}: name a shorter path with --socket"),
             ),
+            // connect(2) on a socket whose queue is full: somebody listens.
+            io::ErrorKind::WouldBlock => ApiError::new(
+                ErrorCode::LimitReached,
+                format!("the controller at {path} has no place for another connection: try again"),
+            ),
             _ => ApiError::new(
-                ErrorCode::NotRunning,
+                ErrorCode::ConnectionLost,
                 format!("no controller can be reached at {path}: {error}: name its socket with --socket"),
             ),
         }
@@ -143,7 +150,7 @@ impl Client {
     fn went_away(&self, cause: &str) -> ApiError {
         let path = self.socket.display();
         ApiError::new(
-            ErrorCode::NotRunning,
+            ErrorCode::ConnectionLost,
             format!("the controller at {path} went away ({cause}): look at its log, then `vswitch status`"),
         )
     }
@@ -171,7 +178,7 @@ impl Events {
     /// The next event, or none when the controller ends the stream because it stops.
     ///
     /// # Errors
-    /// `not-running` when the connection breaks, `internal` when a line is no event.
+    /// `connection-lost` when the connection breaks, `internal` when a line is no event.
     pub async fn next(&mut self) -> Result<Option<Event>, ApiError> {
         loop {
             if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {

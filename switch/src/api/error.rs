@@ -69,6 +69,8 @@ pub enum ErrorCode {
     Unsupported,
     /// No controller answers at the control socket.
     NotRunning,
+    /// The connection broke before the answer came; the request may have been carried out.
+    ConnectionLost,
     /// Another controller answers at the control socket.
     AlreadyRunning,
     /// The controller is about to stop.
@@ -115,6 +117,7 @@ impl ErrorCode {
             Self::LimitReached => StatusCode::INSUFFICIENT_STORAGE,
             Self::Kernel | Self::State | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unsupported => StatusCode::NOT_IMPLEMENTED,
+            Self::ConnectionLost => StatusCode::BAD_GATEWAY,
             Self::NotRunning | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
         }

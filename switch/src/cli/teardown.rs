@@ -37,7 +37,11 @@ impl TeardownOptions {
             confirm(io::stdin().is_terminal(), ask)?;
         }
         let done = match session.done(Request::Teardown).await {
-            Err(error) if error.code == ErrorCode::NotRunning => daemon::teardown_offline(&config.paths)?,
+            // Only when nobody answers: beside a living controller this would pull its maps from under it.
+            Err(error) if error.code == ErrorCode::NotRunning => {
+                let offline = tokio::task::spawn_blocking(move || daemon::teardown_offline(&config.paths));
+                offline.await.map_err(|error| ApiError::internal(format!("teardown: {error}")))??
+            }
             answered => answered?,
         };
         session.print(&done, String::new)

@@ -241,7 +241,6 @@ fn without_a_controller_every_client_verb_exits_with_1_and_one_line() {
         "show",
         "stats",
         "monitor",
-        "teardown --yes",
         "port show",
         "port add v",
         "port set v --flood",
@@ -267,4 +266,17 @@ fn without_a_controller_every_client_verb_exits_with_1_and_one_line() {
         let body: Value = serde_json::from_str(&done.out).expect("one JSON value");
         assert_eq!(body["error"]["code"], "not-running", "{verb}");
     }
+}
+
+#[test]
+fn teardown_with_no_controller_and_nothing_left_behind_says_so() {
+    // Paths that are not there: with the default ones this test would tear down the machine's own switch.
+    let done = vswitch(
+        "teardown --yes --json --socket /nowhere/vswitch.sock --state-dir /nowhere/state --bpffs /nowhere/pins",
+    );
+    assert_eq!(done.exit, ExitCode::from(1), "{}", done.err);
+    assert_eq!(done.err.lines().count(), 1, "{}", done.err);
+    assert!(done.err.contains("/nowhere/state") && done.err.contains("/nowhere/pins"), "{}", done.err);
+    let body: Value = serde_json::from_str(&done.out).expect("one JSON value");
+    assert_eq!(body["error"]["code"], "not-running");
 }

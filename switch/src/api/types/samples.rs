@@ -40,6 +40,9 @@ pub(crate) fn counters() -> Counters {
         tx_packets: 900,
         tx_bytes: 80_000,
         rx_by_hook: [("tc".to_string(), 1200)].into(),
+        answered: 20,
+        punted: 5,
+        not_learned: 1,
         drops: [("mtu".to_string(), 3), ("storm".to_string(), 4)].into(),
     }
 }
@@ -173,7 +176,7 @@ mod tests {
     #[test]
     fn a_port_has_the_contracts_keys() {
         let json = serde_json::to_value(port("veth0")).expect("JSON");
-        // From the command contract; `hook_choice` and `rx_by_hook` came later.
+        // From the command contract; `hook_choice` came later, as did four counters.
         let contract = "name ifindex network state hook hook_mode hook_reason vlan isolated hairpin learning flood \
                         mac_limit mtu endpoint counters hook_choice";
         let mut contract: Vec<_> = contract.split_whitespace().collect();
@@ -183,7 +186,17 @@ mod tests {
         assert_eq!(keys(&json["endpoint"]), ["addresses", "mac", "name"]);
         assert_eq!(
             keys(&json["counters"]),
-            ["drops", "rx_by_hook", "rx_bytes", "rx_packets", "tx_bytes", "tx_packets"]
+            [
+                "answered",
+                "drops",
+                "not_learned",
+                "punted",
+                "rx_by_hook",
+                "rx_bytes",
+                "rx_packets",
+                "tx_bytes",
+                "tx_packets"
+            ]
         );
         assert_eq!(
             (&json["state"], &json["hook"], &json["hook_mode"]),

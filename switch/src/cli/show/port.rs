@@ -56,6 +56,9 @@ fn detail(port: &Port) -> String {
     rows.extend(
         counters.rx_by_hook.iter().map(|(hook, frames)| ("rx by hook", format!("{hook} {frames} frames"))),
     );
+    rows.push(("answered", format!("{} ARP requests", counters.answered)));
+    rows.push(("punted", format!("{} frames", counters.punted)));
+    rows.push(("not learned", format!("{} sources", counters.not_learned)));
     rows.push(("drops", format!("{} frames", dropped(port))));
     rows.extend(
         counters.drops.iter().map(|(reason, frames)| ("drop reason", format!("{reason} {frames} frames"))),
