@@ -167,8 +167,13 @@ impl Controller {
     }
 }
 
-/// Unmounts the bpffs that vswitch mounted, and removes the folder if vswitch made that too. Others may use it by now.
+/// Unmounts the bpffs that vswitch mounted, and removes the folder if vswitch made that too. Others may have pins in it by now: then it
+/// stays.
 fn unmount(place: &Path) {
+    let is_in_use = std::fs::read_dir(place).is_ok_and(|mut pins| pins.next().is_some());
+    if is_in_use {
+        return tracing::info!(path = %place.display(), "the bpffs stays mounted: others have pins in it");
+    }
     if let Err(error) = nix::mount::umount(place) {
         return tracing::warn!(path = %place.display(), %error, "cannot unmount the bpffs that vswitch mounted");
     }

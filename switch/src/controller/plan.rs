@@ -132,7 +132,7 @@ impl Step {
     }
 }
 
-/// Carries out the steps; on failure undoes, in reverse, those that were carried out. How the tc program was attached, if
+/// Carries out the steps; on failure undoes, in reverse, those that were begun. How the tc program was attached, if
 /// a step did that.
 ///
 /// # Errors
@@ -148,7 +148,9 @@ pub fn execute(
         match carry_out(datapath, port, target, step) {
             Ok(mode) => tc = mode.or(tc),
             Err(error) => {
-                for step in steps[..done].iter().rev() {
+                // The failed step among them: it may have been half done, and each inverse is harmless where there is nothing
+                // to undo.
+                for step in steps[..=done].iter().rev() {
                     undo(datapath, port, target, step, tc);
                 }
                 return Err(error);

@@ -1,6 +1,7 @@
 //! `port add`, `port set`, `port del`.
 
 use vswitch_common::limits;
+use vswitch_common::mac::MacAddr;
 use vswitch_common::port::PortId;
 
 use super::plan::{Setup, execute, plan};
@@ -225,10 +226,10 @@ fn check_supported(spec: &PortSpec) -> Result<(), ApiError> {
 
 /// Takes over what was said.
 fn merge(options: &mut PortOptions, spec: &PortSpec) -> Result<(), ApiError> {
-    if let Some(mac) = spec.mac.filter(|mac| !mac.is_valid_source()) {
+    if let Some(mac) = spec.mac.filter(|mac| mac.is_group()) {
         return Err(ApiError::new(
             ErrorCode::InvalidMac,
-            format!("{mac} cannot be a host's address: it is a group address or zero"),
+            format!("{mac} cannot be a host's address: it is a group address"),
         ));
     }
     options.hook = spec.hook.unwrap_or(options.hook);
@@ -240,10 +241,13 @@ fn merge(options: &mut PortOptions, spec: &PortSpec) -> Result<(), ApiError> {
     if let Some(limit) = spec.mac_limit {
         options.mac_limit = (limit != 0).then_some(limit);
     }
-    if spec.name.is_some() {
-        options.name.clone_from(&spec.name);
+    // An empty name and a zero address take back what was said before.
+    if let Some(name) = &spec.name {
+        options.name = Some(name.clone()).filter(|name| !name.is_empty());
     }
-    options.mac = spec.mac.or(options.mac);
+    if let Some(mac) = spec.mac {
+        options.mac = Some(mac).filter(|mac| *mac != MacAddr::ZERO);
+    }
     if let Some(ips) = &spec.ips {
         options.ips.clone_from(ips);
     }

@@ -32,9 +32,6 @@ pub(crate) fn port(name: &str) -> Port {
 /// Counters with two drop reasons.
 pub(crate) fn counters() -> Counters {
     Counters {
-        answered: 0,
-        punted: 0,
-        not_learned: 0,
         rx_packets: 1200,
         rx_bytes: 150_000,
         tx_packets: 900,
