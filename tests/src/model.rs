@@ -1,0 +1,238 @@
+//! The model switch: what a learning switch does, written to be believed by reading, not to be fast.
+//!
+//! Standard library only, no I/O, no clock: the caller passes the time. It shares no code with the data path, so where
+//! the two disagree, one of them is wrong. It knows ports with their flags, networks, ageing, moves, static and sticky
+//! entries. It does not know who answers ARP, nor rates; a data path that writes "last seen" at most once a second may
+//! forget a station up to that much earlier than the model does.
+
+mod fdb;
+mod port;
+
+pub use fdb::{Entry, Fdb, Kind};
+pub use port::{PortId, PortSettings};
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A MAC address as it stands in a frame.
+pub type Mac = [u8; 6];
+
+/// A network's number.
+pub type Network = u16;
+
+/// Octets of an untagged header.
+const HEADER: usize = 14;
+
+/// Octets of one VLAN tag: a tagged frame may be that much longer than the MTU allows an untagged one.
+const TAG: usize = 4;
+
+/// Why a frame was not forwarded, as the API spells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Shorter than an Ethernet header.
+    Malformed,
+    /// The source is a group or zero.
+    InvalidSource,
+    /// The destination is one that no bridge relays (802.1Q table 8-1).
+    LinkConstrained,
+    /// The destination is behind the port the frame came from.
+    SamePort,
+    /// Longer than the egress link takes.
+    TooBig,
+    /// The link it came by is no port.
+    NoPort,
+    /// The ingress or the egress port is down.
+    PortDown,
+    /// Nobody else is there to flood to.
+    NobodyToFlood,
+    /// The destination is behind an isolated port, as the source is.
+    Isolated,
+}
+
+impl Reason {
+    /// The drop reason in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::InvalidSource => "invalid-source",
+            Self::LinkConstrained => "link-constrained",
+            Self::SamePort => "same-port",
+            Self::TooBig => "too-big",
+            Self::NoPort => "no-port",
+            Self::PortDown => "port-down",
+            Self::NobodyToFlood => "nobody-to-flood",
+            Self::Isolated => "isolated",
+        }
+    }
+}
+
+/// What became of a frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The ports it left by, ascending, each once.
+    pub deliveries: Vec<PortId>,
+    /// Why it left by none.
+    pub drop: Option<Reason>,
+}
+
+impl Outcome {
+    fn dropped(reason: Reason) -> Self {
+        Self {
+            deliveries: Vec::new(),
+            drop: Some(reason),
+        }
+    }
+}
+
+/// A switch.
+#[derive(Debug, Clone, Default)]
+pub struct Switch {
+    ports: BTreeMap<PortId, PortSettings>,
+    fdb: Fdb,
+}
+
+impl Switch {
+    /// Adds a port, or changes one: a port that goes down or to another network forgets who was behind it.
+    pub fn set_port(&mut self, id: PortId, settings: PortSettings) {
+        let before = self.ports.insert(id, settings);
+        if before.is_some_and(|before| before.network != settings.network || !settings.up) {
+            self.fdb.flush_port(id);
+        }
+    }
+
+    /// Removes a port and every entry of it, static ones too.
+    pub fn remove_port(&mut self, id: PortId) {
+        self.ports.remove(&id);
+        self.fdb.remove_port(id);
+    }
+
+    /// Sets how long a network remembers a silent station; zero is for ever.
+    pub fn set_ageing(&mut self, network: Network, ageing: Duration) {
+        self.fdb.set_ageing(network, ageing);
+    }
+
+    /// Adds a static or sticky entry in the port's network.
+    ///
+    /// # Panics
+    /// When there is no such port.
+    pub fn add_entry(&mut self, mac: Mac, port: PortId, kind: Kind, now: Duration) {
+        let network = self.ports[&port].network;
+        self.fdb.insert(
+            network,
+            mac,
+            Entry {
+                port,
+                kind,
+                seen: now,
+            },
+        );
+    }
+
+    /// Who is known at this time.
+    #[must_use]
+    pub fn fdb(&self, now: Duration) -> BTreeMap<(Network, Mac), Entry> {
+        self.fdb.present(now)
+    }
+
+    /// Forwards one frame that came by `ingress` at time `now`.
+    pub fn deliver(&mut self, ingress: PortId, frame: &[u8], now: Duration) -> Outcome {
+        let Some(&from) = self.ports.get(&ingress) else {
+            return Outcome::dropped(Reason::NoPort);
+        };
+        if !from.up {
+            return Outcome::dropped(Reason::PortDown);
+        }
+        if frame.len() < HEADER {
+            return Outcome::dropped(Reason::Malformed);
+        }
+        let destination: Mac = frame[0..6].try_into().expect("six octets");
+        let source: Mac = frame[6..12].try_into().expect("six octets");
+        if is_group(source) || source == [0; 6] {
+            return Outcome::dropped(Reason::InvalidSource);
+        }
+        // Learning comes before the check of the destination (802.1Q clause 8.7, and the Linux bridge).
+        if from.learning {
+            self.fdb.learn(from.network, source, ingress, now);
+        }
+        if is_link_constrained(destination) {
+            return Outcome::dropped(Reason::LinkConstrained);
+        }
+        if !is_group(destination)
+            && let Some(entry) = self.fdb.find(from.network, destination, now)
+        {
+            return self.forward(ingress, entry.port, frame);
+        }
+        self.flood(ingress, frame)
+    }
+
+    /// To one port, if it may have the frame.
+    fn forward(&self, ingress: PortId, egress: PortId, frame: &[u8]) -> Outcome {
+        match self.refusal(ingress, egress, frame) {
+            None => Outcome {
+                deliveries: vec![egress],
+                drop: None,
+            },
+            Some(reason) => Outcome::dropped(reason),
+        }
+    }
+
+    /// To every port of the network that floods and may have the frame.
+    fn flood(&self, ingress: PortId, frame: &[u8]) -> Outcome {
+        let network = self.ports[&ingress].network;
+        let members = self
+            .ports
+            .iter()
+            .filter(|(_, port)| port.network == network && port.flood)
+            .map(|(&id, _)| id);
+        let judged: Vec<_> = members
+            .map(|egress| (egress, self.refusal(ingress, egress, frame)))
+            .collect();
+        let deliveries: Vec<PortId> = judged
+            .iter()
+            .filter(|(_, no)| no.is_none())
+            .map(|(id, _)| *id)
+            .collect();
+        if !deliveries.is_empty() {
+            return Outcome {
+                deliveries,
+                drop: None,
+            };
+        }
+        let too_big = judged.iter().any(|(_, refusal)| *refusal == Some(Reason::TooBig));
+        Outcome::dropped(if too_big {
+            Reason::TooBig
+        } else {
+            Reason::NobodyToFlood
+        })
+    }
+
+    /// Why `egress` may not have a frame from `ingress`.
+    fn refusal(&self, ingress: PortId, egress: PortId, frame: &[u8]) -> Option<Reason> {
+        let (from, to) = (&self.ports[&ingress], &self.ports[&egress]);
+        if ingress == egress && !from.hairpin {
+            return Some(Reason::SamePort);
+        }
+        if from.isolated && to.isolated {
+            return Some(Reason::Isolated);
+        }
+        if !to.up {
+            return Some(Reason::PortDown);
+        }
+        let tag = if frame[12..14] == [0x81, 0] { TAG } else { 0 };
+        (frame.len() > to.mtu + HEADER + tag).then_some(Reason::TooBig)
+    }
+}
+
+/// The I/G bit of the first octet (802 clause 8.2.1).
+fn is_group(mac: Mac) -> bool {
+    mac[0] & 1 == 1
+}
+
+/// 01-80-C2-00-00-00 to -0F.
+fn is_link_constrained(mac: Mac) -> bool {
+    mac[..5] == [0x01, 0x80, 0xc2, 0, 0] && mac[5] < 16
+}
+
+#[cfg(test)]
+mod tests;

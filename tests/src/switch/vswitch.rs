@@ -1,0 +1,333 @@
+//! The real vswitch as a child process in the switch's namespace, driven by nothing but its CLI.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Output};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde::de::DeserializeOwned;
+use vswitch::api::types::{Counters, FdbEntry, Port, PortState, PortStats, Status};
+
+use crate::lab::PortOptions;
+use crate::namespace::Namespace;
+use crate::process::Process;
+use crate::scratch::Scratch;
+use crate::wait::{SOON, poll, until};
+
+/// How long the controller may take to be ready: loading and verifying programs on a busy machine included.
+const START_TIME: Duration = Duration::from_secs(30);
+
+/// How to run the controller, beyond paths.
+#[derive(Debug, Clone, Default)]
+pub struct SwitchOptions {
+    /// Further arguments of `vswitch run`.
+    pub extra: Vec<String>,
+}
+
+/// A controller and its CLI.
+pub struct Switch {
+    controller: Option<Process>,
+    options: SwitchOptions,
+    namespace: Arc<Namespace>,
+    scratch: Arc<Scratch>,
+}
+
+impl Switch {
+    /// Starts the controller in a namespace and waits for its `ready` line.
+    ///
+    /// # Panics
+    /// When there is no binary, or it is not ready in time; then with its log.
+    #[must_use]
+    pub fn start(namespace: &Arc<Namespace>, scratch: &Arc<Scratch>, options: &SwitchOptions) -> Self {
+        let (namespace, scratch) = (namespace.clone(), scratch.clone());
+        let mut switch = Self {
+            controller: None,
+            options: options.clone(),
+            namespace,
+            scratch,
+        };
+        switch.start_again();
+        switch
+    }
+
+    /// Starts the controller after [`Switch::kill9`] or [`Switch::stop`], with the same paths.
+    ///
+    /// # Panics
+    /// As [`Switch::start`].
+    pub fn start_again(&mut self) {
+        assert!(self.controller.is_none(), "the controller is running");
+        let log = self.scratch.path("vswitch.log");
+        let _ = std::fs::remove_file(&log);
+        let mut command = self.namespace.command(binary());
+        command
+            .arg("run")
+            .arg("--socket")
+            .arg(self.socket())
+            .arg("--state-dir")
+            .arg(self.scratch.path("state"));
+        command
+            .arg("--bpffs")
+            .arg(self.bpffs())
+            .arg("--no-docker-plugin")
+            .args(&self.options.extra);
+        let mut controller = Process::start(&mut command, &log);
+        let ready = poll(START_TIME, || {
+            let is_ready = controller.output().lines().any(|line| line.starts_with("ready"));
+            (is_ready || controller.status().is_some()).then_some(is_ready)
+        });
+        let log = controller.output();
+        match ready {
+            Some(true) => self.controller = Some(controller),
+            Some(false) => panic!(
+                "vswitch ended with {:?} instead of being ready:\n{log}",
+                controller.status()
+            ),
+            None => panic!("vswitch was not ready within {START_TIME:?}:\n{log}"),
+        }
+    }
+
+    /// Path of the control socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.scratch.path("vswitch.sock")
+    }
+
+    /// The folder of its pins, in the lab's private bpffs.
+    #[must_use]
+    pub fn bpffs(&self) -> PathBuf {
+        self.scratch.bpffs().join("vswitch")
+    }
+
+    /// The namespace it runs in.
+    #[must_use]
+    pub fn namespace(&self) -> &Arc<Namespace> {
+        &self.namespace
+    }
+
+    /// Process id of the controller while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.controller.as_ref().map(Process::pid)
+    }
+
+    /// What a CLI command prints and how it ends.
+    ///
+    /// # Panics
+    /// Only when the binary cannot be run.
+    #[must_use]
+    pub fn cli(&self, arguments: &[&str]) -> Output {
+        let mut command = self.namespace.command(binary());
+        command
+            .arg("--socket")
+            .arg(self.socket())
+            .args(arguments)
+            .output()
+            .expect("nsenter is installed")
+    }
+
+    /// The stdout of a CLI command that must succeed.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.cli(arguments);
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "vswitch {} ended with {}: {stdout}{}",
+            arguments.join(" "),
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        stdout
+    }
+
+    /// What a CLI command prints with `--json`.
+    ///
+    /// # Panics
+    /// When it fails or prints another shape.
+    #[must_use]
+    #[track_caller]
+    pub fn json<T: DeserializeOwned>(&self, arguments: &[&str]) -> T {
+        let text = self.ok(&[arguments, &["--json"]].concat());
+        serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("vswitch {}: {error}: {text}", arguments.join(" ")))
+    }
+
+    /// `port add`, then waits until the port forwards.
+    ///
+    /// # Panics
+    /// When it is refused, or stays down.
+    #[track_caller]
+    pub fn port_add(&self, link: &str, options: &PortOptions) {
+        let extra = options.arguments();
+        let arguments: Vec<&str> = ["port", "add", link]
+            .into_iter()
+            .chain(extra.iter().map(String::as_str))
+            .collect();
+        self.ok(&arguments);
+        self.wait_for_state(link, PortState::Forwarding);
+    }
+
+    /// Waits for a port's state.
+    ///
+    /// # Panics
+    /// When it does not come.
+    #[track_caller]
+    pub fn wait_for_state(&self, link: &str, state: PortState) {
+        until(&format!("port {link} to be {state:?}"), SOON, || {
+            (self.port_show(link).state == state).then_some(())
+        });
+    }
+
+    /// One port.
+    ///
+    /// # Panics
+    /// When it is no port.
+    #[must_use]
+    #[track_caller]
+    pub fn port_show(&self, link: &str) -> Port {
+        self.json::<Vec<Port>>(&["port", "show", link])
+            .pop()
+            .expect("port show LINK shows the one port")
+    }
+
+    /// All ports.
+    #[must_use]
+    #[track_caller]
+    pub fn ports(&self) -> Vec<Port> {
+        self.json(&["port", "show"])
+    }
+
+    /// FDB entries; `filter` is `--port a0` and the like.
+    #[must_use]
+    #[track_caller]
+    pub fn fdb_show(&self, filter: &[&str]) -> Vec<FdbEntry> {
+        self.json(&[&["fdb", "show"], filter].concat())
+    }
+
+    /// Counters of all ports.
+    #[must_use]
+    #[track_caller]
+    pub fn stats(&self) -> Vec<PortStats> {
+        self.json(&["stats"])
+    }
+
+    /// Counters of one port.
+    ///
+    /// # Panics
+    /// When it is no port.
+    #[must_use]
+    #[track_caller]
+    pub fn counters(&self, port: &str) -> Counters {
+        self.json::<Vec<PortStats>>(&["stats", port])
+            .pop()
+            .expect("stats LINK shows the one port")
+            .counters
+    }
+
+    /// What `status` says.
+    #[must_use]
+    #[track_caller]
+    pub fn status(&self) -> Status {
+        self.json(&["status"])
+    }
+
+    /// Kills the controller without warning; the data path stays.
+    pub fn kill9(&mut self) {
+        self.end(Signal::SIGKILL);
+    }
+
+    /// Asks the controller to leave and returns how it ended; the data path stays.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.end(Signal::SIGTERM)
+    }
+
+    fn end(&mut self, signal: Signal) -> ExitStatus {
+        let mut controller = self.controller.take().expect("the controller is running");
+        controller.signal(signal);
+        controller
+            .wait(SOON)
+            .unwrap_or_else(|| panic!("vswitch did not end on {signal}:\n{}", controller.output()))
+    }
+
+    /// Stops and starts the controller.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.start_again();
+    }
+
+    /// `vswitch teardown --yes`; the controller ends with it.
+    ///
+    /// # Panics
+    /// When it fails, or the controller stays.
+    #[track_caller]
+    pub fn teardown(&mut self) {
+        self.ok(&["teardown", "--yes"]);
+        if let Some(mut controller) = self.controller.take() {
+            let ended = controller.wait(SOON);
+            assert!(
+                ended.is_some(),
+                "the controller outlived its teardown:\n{}",
+                controller.output()
+            );
+        }
+    }
+
+    /// What the controller logged since its last start.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.controller.as_ref().map(Process::output).unwrap_or_default()
+    }
+
+    /// Prints the log and the ports, for a test that failed.
+    pub fn explain(&self) {
+        eprintln!("--- vswitch said:\n{}", self.log());
+        if self.controller.is_some() {
+            for command in [["port", "show", "--json"], ["fdb", "show", "--json"]] {
+                eprintln!(
+                    "--- {}:\n{}",
+                    command.join(" "),
+                    String::from_utf8_lossy(&self.cli(&command).stdout)
+                );
+            }
+        }
+    }
+}
+
+/// The binary under test: `$VSWITCH_BIN`, else the newer of the workspace's two builds.
+///
+/// # Panics
+/// When there is none; the message says how to get one.
+#[must_use]
+pub fn binary() -> PathBuf {
+    if let Some(named) = std::env::var_os("VSWITCH_BIN") {
+        let path = PathBuf::from(named);
+        assert!(path.is_file(), "VSWITCH_BIN={}: no such file", path.display());
+        return path;
+    }
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the crate is in a workspace");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
+    let built = |profile: &str| {
+        let path = target.join(profile).join("vswitch");
+        let at = path.metadata().and_then(|data| data.modified()).ok()?;
+        Some((at, path))
+    };
+    ["release", "debug"]
+        .into_iter()
+        .filter_map(built)
+        .max()
+        .map_or_else(
+            || {
+                panic!(
+                    "no vswitch in {}: build it with `cargo build -p vswitch`, or set VSWITCH_BIN",
+                    target.display()
+                )
+            },
+            |(_, path)| path,
+        )
+}
