@@ -89,7 +89,7 @@ macro_rules! each_hook {
             fn run(mut $lab: $crate::lab::Lab) $body
 
             fn with(hooks: $crate::hooks::Hooks) {
-                if let Some(lab) = hooks.$make(concat!(module_path!(), " ", stringify!($name))) {
+                if let Some(lab) = hooks.$make(module_path!()) {
                     run(lab);
                 }
             }

@@ -5,9 +5,11 @@
 
 mod host;
 mod options;
+mod segment;
 
 pub use host::{Host, HostOptions};
 pub use options::PortOptions;
+pub use segment::Segment;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use ::vswitch::api::types::FdbEntry;
 
+use vswitch_common::mac::MacAddr;
+
 use crate::lab::PortOptions;
 use crate::namespace::Namespace;
 use crate::scratch::Scratch;
@@ -89,6 +91,22 @@ impl Subject {
         match self {
             Self::Vswitch(switch) => drop(switch.ok(&["network", "create", name])),
             Self::LinuxBridge(bridge) => bridge.create_network(name),
+        }
+    }
+
+    /// Adds a static entry, or a sticky one, to a port.
+    ///
+    /// # Panics
+    /// When the switch refuses.
+    #[track_caller]
+    pub fn add_entry(&mut self, mac: MacAddr, port: &str, sticky: bool) {
+        match self {
+            Self::Vswitch(switch) => {
+                let mac = mac.to_string();
+                let flag: &[&str] = if sticky { &["--sticky"] } else { &[] };
+                switch.ok(&[&["fdb", "add", &mac, port], flag].concat());
+            }
+            Self::LinuxBridge(bridge) => bridge.add_entry(mac, port, sticky),
         }
     }
 

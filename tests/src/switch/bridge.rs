@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use vswitch::api::types::{DEFAULT_NETWORK, FdbEntry, FdbKind};
 
+use vswitch_common::mac::MacAddr;
+
 use crate::lab::PortOptions;
 use crate::namespace::Namespace;
 use crate::wait::{SOON, until};
@@ -94,6 +96,16 @@ impl Bridge {
             link_of(network),
             age.as_millis() / 10
         )]);
+    }
+
+    /// Adds a static entry, or a sticky one.
+    #[track_caller]
+    pub fn add_entry(&mut self, mac: MacAddr, port: &str, sticky: bool) {
+        let (mac, kind) = (mac.to_string(), if sticky { "sticky" } else { "static" });
+        self.namespace.output(
+            "bridge",
+            &["fdb", "replace", &mac, "dev", port, "master", "static", kind],
+        );
     }
 
     /// Learned and configured entries, without the bridges' own.

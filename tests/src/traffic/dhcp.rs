@@ -144,13 +144,14 @@ fn address_of(host: &Host) -> Option<Ipv4Addr> {
 pub struct RouterDaemon;
 
 impl RouterDaemon {
-    /// Announces `prefix`, as `fd99::`, a /64, by the host's first link.
+    /// Announces `prefix`, as `fd99::`, a /64, by the host's first link, which gets the prefix's address 1.
     ///
     /// # Panics
     /// When radvd does not stay.
     #[track_caller]
     pub fn start(lab: &mut Lab, host: &Host, prefix: &str) {
         host.namespace().sysctl("ipv6/conf/all/forwarding", "1");
+        host.namespace().ip(&[format!("addr add {prefix}1/64 dev eth0")]);
         let config = lab.scratch().path(&format!("{}-radvd.conf", host.name()));
         let text = format!(
             "interface eth0 {{ AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; prefix {prefix}/64 {{ AdvOnLink on; AdvAutonomous on; }}; }};\n"
