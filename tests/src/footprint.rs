@@ -30,12 +30,8 @@ impl Footprint {
     pub fn of_namespace(namespace: &Namespace) -> Self {
         let mut footprint = Self::default();
         let links = namespace.ip_json(&["link", "show"]);
-        let names: Vec<_> = links
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|link| link["ifname"].to_string())
-            .collect();
+        let names: Vec<_> =
+            links.as_array().into_iter().flatten().map(|link| link["ifname"].to_string()).collect();
         footprint.set("links", &names.join(" "));
         footprint.set("nftables", &namespace.output("nft", &["list", "ruleset"]));
         footprint.set("rules", &namespace.output("ip", &["rule", "show"]));
@@ -62,34 +58,17 @@ impl Footprint {
                 self.set(format!("{end} offload {}", feature.trim()), state.trim());
             }
         }
-        let channels = namespace
-            .command("ethtool")
-            .args(["-l", link])
-            .output()
-            .expect("ethtool is installed");
-        self.set(
-            format!("{end} queues"),
-            &String::from_utf8_lossy(&channels.stdout),
-        );
-        self.set(
-            format!("{end} qdiscs"),
-            &namespace.output("tc", &["qdisc", "show", "dev", link]),
-        );
+        let channels =
+            namespace.command("ethtool").args(["-l", link]).output().expect("ethtool is installed");
+        self.set(format!("{end} queues"), &String::from_utf8_lossy(&channels.stdout));
+        self.set(format!("{end} qdiscs"), &namespace.output("tc", &["qdisc", "show", "dev", link]));
         for direction in ["ingress", "egress"] {
-            let filters = namespace
-                .command("tc")
-                .args(["filter", "show", "dev", link, direction])
-                .output();
+            let filters = namespace.command("tc").args(["filter", "show", "dev", link, direction]).output();
             let filters = filters.expect("iproute2 is installed");
-            self.set(
-                format!("{end} {direction} filters"),
-                &String::from_utf8_lossy(&filters.stdout),
-            );
+            self.set(format!("{end} {direction} filters"), &String::from_utf8_lossy(&filters.stdout));
         }
-        let programs: Vec<_> = attachments(namespace)
-            .into_iter()
-            .filter(|attached| attached.link == link)
-            .collect();
+        let programs: Vec<_> =
+            attachments(namespace).into_iter().filter(|attached| attached.link == link).collect();
         self.set(format!("{end} programs"), &format!("{programs:?}"));
         self.add_sysctls(end, namespace, link);
     }
@@ -100,19 +79,11 @@ impl Footprint {
             let read = || {
                 let files = fs::read_dir(&folder).into_iter().flatten().flatten();
                 files
-                    .map(|file| {
-                        (
-                            file.file_name(),
-                            fs::read_to_string(file.path()).unwrap_or_default(),
-                        )
-                    })
+                    .map(|file| (file.file_name(), fs::read_to_string(file.path()).unwrap_or_default()))
                     .collect::<Vec<_>>()
             };
             for (name, value) in namespace.run(read) {
-                self.set(
-                    format!("{title} {family} {scope} {}", name.display()),
-                    value.trim(),
-                );
+                self.set(format!("{title} {family} {scope} {}", name.display()), value.trim());
             }
         }
     }
@@ -124,8 +95,7 @@ impl Footprint {
     /// The same without the settings whose name contains one of `parts`.
     #[must_use]
     pub fn without(mut self, parts: &[&str]) -> Self {
-        self.0
-            .retain(|key, _| !parts.iter().any(|part| key.contains(part)));
+        self.0.retain(|key, _| !parts.iter().any(|part| key.contains(part)));
         self
     }
 
@@ -133,12 +103,8 @@ impl Footprint {
     #[must_use]
     pub fn differences(&self, after: &Self) -> Vec<String> {
         let keys: std::collections::BTreeSet<_> = self.0.keys().chain(after.0.keys()).collect();
-        let differs = keys
-            .into_iter()
-            .filter(|key| self.0.get(*key) != after.0.get(*key));
-        differs
-            .map(|key| format!("{key}: was {:?}, is {:?}", self.0.get(key), after.0.get(key)))
-            .collect()
+        let differs = keys.into_iter().filter(|key| self.0.get(*key) != after.0.get(*key));
+        differs.map(|key| format!("{key}: was {:?}, is {:?}", self.0.get(key), after.0.get(key))).collect()
     }
 
     /// Checks that `look` sees what `self` is: at once or soon, as addresses come back a moment later.
@@ -148,10 +114,6 @@ impl Footprint {
     #[track_caller]
     pub fn assert_restored(&self, mut look: impl FnMut() -> Self) {
         let same = poll(SOON, || self.differences(&look()).is_empty().then_some(()));
-        assert!(
-            same.is_some(),
-            "not put back:\n{}",
-            self.differences(&look()).join("\n")
-        );
+        assert!(same.is_some(), "not put back:\n{}", self.differences(&look()).join("\n"));
     }
 }

@@ -45,13 +45,7 @@ pub fn ethernet(to: MacAddr, from: MacAddr, ethertype: u16, payload: &[u8]) -> V
 /// As [`ethernet`], without padding: for frames that should be refused.
 #[must_use]
 pub fn raw(to: MacAddr, from: MacAddr, ethertype: u16, payload: &[u8]) -> Vec<u8> {
-    [
-        &to.octets()[..],
-        &from.octets(),
-        &ethertype.to_be_bytes(),
-        payload,
-    ]
-    .concat()
+    [&to.octets()[..], &from.octets(), &ethertype.to_be_bytes(), payload].concat()
 }
 
 /// A shortest frame that carries `mark`.
@@ -67,11 +61,7 @@ pub fn marked(to: MacAddr, from: MacAddr, mark: u64) -> Vec<u8> {
 #[must_use]
 pub fn marked_as(to: MacAddr, from: MacAddr, ethertype: u16, mark: u64, length: usize) -> Vec<u8> {
     let mut frame = raw(to, from, ethertype, &[&MAGIC[..], &mark.to_be_bytes()].concat());
-    assert!(
-        length >= frame.len(),
-        "a marked frame has at least {} octets",
-        frame.len()
-    );
+    assert!(length >= frame.len(), "a marked frame has at least {} octets", frame.len());
     let pattern = (frame.len()..length).map(|at| (at % 251) as u8);
     frame.extend(pattern);
     frame
@@ -99,13 +89,7 @@ pub fn tagged(frame: &[u8], vid: u16, priority: u8) -> Vec<u8> {
 #[must_use]
 pub fn insert_tag(frame: &[u8], tpid: u16, tci: u16) -> Vec<u8> {
     let at = frame.len().min(12);
-    [
-        &frame[..at],
-        &tpid.to_be_bytes(),
-        &tci.to_be_bytes(),
-        &frame[at..],
-    ]
-    .concat()
+    [&frame[..at], &tpid.to_be_bytes(), &tci.to_be_bytes(), &frame[at..]].concat()
 }
 
 /// The VLAN ID of the outermost tag.
@@ -158,25 +142,13 @@ pub fn describe(frame: &[u8]) -> String {
     else {
         return format!("runt of {} octets {frame:02x?}", frame.len());
     };
-    let vlan = vid_of(frame)
-        .map(|vid| format!(" vlan {vid}"))
-        .unwrap_or_default();
+    let vlan = vid_of(frame).map(|vid| format!(" vlan {vid}")).unwrap_or_default();
     let what = match (arp_of(frame), mark_of(frame)) {
         (Some(arp), _) => format!(" {arp:?}"),
         (_, Some(mark)) => format!(" mark {mark}"),
-        _ => format!(
-            " {:02x?}",
-            payload_of(frame)
-                .unwrap_or_default()
-                .iter()
-                .take(48)
-                .collect::<Vec<_>>()
-        ),
+        _ => format!(" {:02x?}", payload_of(frame).unwrap_or_default().iter().take(48).collect::<Vec<_>>()),
     };
-    format!(
-        "{from} > {to}{vlan} {ethertype:#06x} {} octets{what}",
-        frame.len()
-    )
+    format!("{from} > {to}{vlan} {ethertype:#06x} {} octets{what}", frame.len())
 }
 
 #[cfg(test)]
@@ -191,10 +163,7 @@ mod tests {
         let frame = marked(B, A, 7);
         assert_eq!((frame.len(), mark_of(&frame)), (60, Some(7)));
         let twice = insert_tag(&tagged(&frame, 10, 3), DOT1AD, 20);
-        assert_eq!(
-            (mark_of(&twice), ethertype_of(&twice)),
-            (Some(7), Some(EXPERIMENTAL))
-        );
+        assert_eq!((mark_of(&twice), ethertype_of(&twice)), (Some(7), Some(EXPERIMENTAL)));
         assert_eq!(vid_of(&tagged(&frame, 10, 3)), Some(10));
         assert_eq!((destination_of(&frame), source_of(&frame)), (Some(B), Some(A)));
     }
@@ -203,11 +172,7 @@ mod tests {
     fn runts_are_read_without_panic() {
         let frame = marked(B, A, 7);
         for length in 0..frame.len() {
-            let _ = (
-                describe(&frame[..length]),
-                mark_of(&frame[..length]),
-                arp_of(&frame[..length]),
-            );
+            let _ = (describe(&frame[..length]), mark_of(&frame[..length]), arp_of(&frame[..length]));
         }
     }
 }

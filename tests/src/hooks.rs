@@ -28,11 +28,7 @@ impl Hooks {
             Self::Auto => None,
             Self::Xdp => Some(Hook::Xdp),
             Self::Tc => Some(Hook::Tc),
-            Self::Mixed => Some(if number.is_multiple_of(2) {
-                Hook::Xdp
-            } else {
-                Hook::Tc
-            }),
+            Self::Mixed => Some(if number.is_multiple_of(2) { Hook::Xdp } else { Hook::Tc }),
         }
     }
 
@@ -43,10 +39,7 @@ impl Hooks {
     pub fn lab(self, title: &str) -> Option<Lab> {
         let rival = Rival::from_environment();
         if rival == Rival::LinuxBridge && self != Self::Tc {
-            skip(
-                title,
-                "a Linux bridge has no hooks; the run called tc stands for all",
-            );
+            skip(title, "a Linux bridge has no hooks; the run called tc stands for all");
             return None;
         }
         Some(Lab::with(title, rival, self))
@@ -65,7 +58,8 @@ impl Hooks {
 
 /// Says on the real stderr, which libtest does not capture, that a test proves nothing here, and why.
 pub fn skip(title: &str, reason: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED {title}: {reason}");
+    // In one write: other tests say things meanwhile.
+    let _ = std::io::stderr().write_all(format!("SKIPPED {title}: {reason}\n").as_bytes());
 }
 
 /// One test, run with all ports at XDP, all at tc, and mixed: `NAME::xdp`, `NAME::tc`, `NAME::mixed`.

@@ -36,6 +36,7 @@ pub struct Lab {
     subject: Subject,
     daemons: Vec<Process>,
     hosts: Vec<Host>,
+    segments: Vec<Arc<Namespace>>,
     ports: usize,
     hooks: Hooks,
     switch_ns: Arc<Namespace>,
@@ -66,22 +67,20 @@ impl Lab {
         switch_ns.sysctl("ipv4/ip_forward", "1");
         eprintln!("lab {title}: {name}, {rival:?}, hooks {hooks:?}");
         let subject = Subject::start(rival, &switch_ns, &scratch);
-        Self {
-            subject,
-            daemons: Vec::new(),
-            hosts: Vec::new(),
-            ports: 0,
-            hooks,
-            switch_ns,
-            scratch,
-            name,
-        }
+        let (daemons, hosts, segments) = (Vec::new(), Vec::new(), Vec::new());
+        Self { subject, daemons, hosts, segments, ports: 0, hooks, switch_ns, scratch, name }
     }
 
     /// The switch's namespace.
     #[must_use]
     pub fn switch_ns(&self) -> &Arc<Namespace> {
         &self.switch_ns
+    }
+
+    /// Which hooks its ports get.
+    #[must_use]
+    pub fn hooks(&self) -> Hooks {
+        self.hooks
     }
 
     /// The switch under test.
@@ -125,10 +124,7 @@ impl Lab {
     /// With more than 250 hosts, or two of a name.
     #[track_caller]
     pub fn host_with(&mut self, name: &str, options: HostOptions) -> Host {
-        assert!(
-            self.hosts.iter().all(|host| host.name() != name),
-            "there is a host {name} already"
-        );
+        assert!(self.hosts.iter().all(|host| host.name() != name), "there is a host {name} already");
         let number = u8::try_from(self.hosts.len() + 1).expect("a lab has at most 250 hosts");
         let host = Host::create(name, &format!("{}-{name}", self.name), number, options);
         self.hosts.push(host.clone());
@@ -137,9 +133,7 @@ impl Lab {
 
     /// Several hosts named `PREFIX1`…, each with `options`.
     pub fn hosts(&mut self, prefix: &str, count: usize, options: &HostOptions) -> Vec<Host> {
-        (1..=count)
-            .map(|n| self.host_with(&format!("{prefix}{n}"), options.clone()))
-            .collect()
+        (1..=count).map(|n| self.host_with(&format!("{prefix}{n}"), options.clone())).collect()
     }
 
     /// Wires a host to the switch's namespace and makes the near end a port.
@@ -155,10 +149,7 @@ impl Lab {
     /// Only the veth pair: the near end is down and no port yet, the far end is up and has the host's addresses.
     pub fn wire(&mut self, host: &Host) -> Wire {
         let number = host.count_link();
-        let wire = Wire {
-            port: format!("{}{number}", host.name()),
-            link: format!("eth{number}"),
-        };
+        let wire = Wire { port: format!("{}{number}", host.name()), link: format!("eth{number}") };
         self.wire_as(host, &wire);
         wire
     }
@@ -173,9 +164,7 @@ impl Lab {
     /// Makes the veth pair again after it was deleted, under the same names.
     pub fn wire_as(&mut self, host: &Host, wire: &Wire) {
         let (near, far, there) = (&wire.port, &wire.link, host.namespace().name());
-        self.switch_ns.ip(&[format!(
-            "link add name {near} type veth peer name {far} netns {there}"
-        )]);
+        self.switch_ns.ip(&[format!("link add name {near} type veth peer name {far} netns {there}")]);
         host.set_up(far);
     }
 

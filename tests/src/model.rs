@@ -23,7 +23,7 @@ pub type Network = u16;
 /// Octets of an untagged header.
 const HEADER: usize = 14;
 
-/// Octets of one VLAN tag: a tagged frame may be that much longer than the MTU allows an untagged one.
+/// Octets of one VLAN tag, which Linux grants every frame on top of the MTU (is_skb_forwardable).
 const TAG: usize = 4;
 
 /// Why a frame was not forwarded, as the API spells it.
@@ -78,10 +78,7 @@ pub struct Outcome {
 
 impl Outcome {
     fn dropped(reason: Reason) -> Self {
-        Self {
-            deliveries: Vec::new(),
-            drop: Some(reason),
-        }
+        Self { deliveries: Vec::new(), drop: Some(reason) }
     }
 }
 
@@ -118,15 +115,7 @@ impl Switch {
     /// When there is no such port.
     pub fn add_entry(&mut self, mac: Mac, port: PortId, kind: Kind, now: Duration) {
         let network = self.ports[&port].network;
-        self.fdb.insert(
-            network,
-            mac,
-            Entry {
-                port,
-                kind,
-                seen: now,
-            },
-        );
+        self.fdb.insert(network, mac, Entry { port, kind, seen: now });
     }
 
     /// Who is known at this time.
@@ -140,23 +129,23 @@ impl Switch {
         let Some(&from) = self.ports.get(&ingress) else {
             return Outcome::dropped(Reason::NoPort);
         };
-        if !from.up {
-            return Outcome::dropped(Reason::PortDown);
-        }
         if frame.len() < HEADER {
             return Outcome::dropped(Reason::Malformed);
+        }
+        if !from.up {
+            return Outcome::dropped(Reason::PortDown);
         }
         let destination: Mac = frame[0..6].try_into().expect("six octets");
         let source: Mac = frame[6..12].try_into().expect("six octets");
         if is_group(source) || source == [0; 6] {
             return Outcome::dropped(Reason::InvalidSource);
         }
-        // Learning comes before the check of the destination (802.1Q clause 8.7, and the Linux bridge).
-        if from.learning {
-            self.fdb.learn(from.network, source, ingress, now);
-        }
+        // Nothing is learned from a frame that is refused; the Linux bridge does learn from this one.
         if is_link_constrained(destination) {
             return Outcome::dropped(Reason::LinkConstrained);
+        }
+        if from.learning {
+            self.fdb.learn(from.network, source, ingress, now);
         }
         if !is_group(destination)
             && let Some(entry) = self.fdb.find(from.network, destination, now)
@@ -169,10 +158,7 @@ impl Switch {
     /// To one port, if it may have the frame.
     fn forward(&self, ingress: PortId, egress: PortId, frame: &[u8]) -> Outcome {
         match self.refusal(ingress, egress, frame) {
-            None => Outcome {
-                deliveries: vec![egress],
-                drop: None,
-            },
+            None => Outcome { deliveries: vec![egress], drop: None },
             Some(reason) => Outcome::dropped(reason),
         }
     }
@@ -180,47 +166,31 @@ impl Switch {
     /// To every port of the network that floods and may have the frame.
     fn flood(&self, ingress: PortId, frame: &[u8]) -> Outcome {
         let network = self.ports[&ingress].network;
-        let members = self
-            .ports
-            .iter()
-            .filter(|(_, port)| port.network == network && port.flood)
-            .map(|(&id, _)| id);
-        let judged: Vec<_> = members
-            .map(|egress| (egress, self.refusal(ingress, egress, frame)))
-            .collect();
-        let deliveries: Vec<PortId> = judged
-            .iter()
-            .filter(|(_, no)| no.is_none())
-            .map(|(id, _)| *id)
-            .collect();
+        let members =
+            self.ports.iter().filter(|(_, port)| port.network == network && port.flood).map(|(&id, _)| id);
+        let judged: Vec<_> = members.map(|egress| (egress, self.refusal(ingress, egress, frame))).collect();
+        let deliveries: Vec<PortId> =
+            judged.iter().filter(|(_, no)| no.is_none()).map(|(id, _)| *id).collect();
         if !deliveries.is_empty() {
-            return Outcome {
-                deliveries,
-                drop: None,
-            };
+            return Outcome { deliveries, drop: None };
         }
         let too_big = judged.iter().any(|(_, refusal)| *refusal == Some(Reason::TooBig));
-        Outcome::dropped(if too_big {
-            Reason::TooBig
-        } else {
-            Reason::NobodyToFlood
-        })
+        Outcome::dropped(if too_big { Reason::TooBig } else { Reason::NobodyToFlood })
     }
 
     /// Why `egress` may not have a frame from `ingress`.
     fn refusal(&self, ingress: PortId, egress: PortId, frame: &[u8]) -> Option<Reason> {
         let (from, to) = (&self.ports[&ingress], &self.ports[&egress]);
+        if !to.up {
+            return Some(Reason::PortDown);
+        }
         if ingress == egress && !from.hairpin {
             return Some(Reason::SamePort);
         }
         if from.isolated && to.isolated {
             return Some(Reason::Isolated);
         }
-        if !to.up {
-            return Some(Reason::PortDown);
-        }
-        let tag = if frame[12..14] == [0x81, 0] { TAG } else { 0 };
-        (frame.len() > to.mtu + HEADER + tag).then_some(Reason::TooBig)
+        (frame.len() > to.mtu + HEADER + TAG).then_some(Reason::TooBig)
     }
 }
 

@@ -25,18 +25,9 @@ impl Namespace {
     /// When it cannot be made: not root, or the name is taken.
     #[must_use]
     pub fn create(name: &str) -> Self {
-        let made = Command::new("ip")
-            .args(["netns", "add", name])
-            .output()
-            .expect("iproute2 is installed");
-        assert!(
-            made.status.success(),
-            "ip netns add {name}: {}",
-            String::from_utf8_lossy(&made.stderr)
-        );
-        let namespace = Self {
-            name: name.to_owned(),
-        };
+        let made = Command::new("ip").args(["netns", "add", name]).output().expect("iproute2 is installed");
+        assert!(made.status.success(), "ip netns add {name}: {}", String::from_utf8_lossy(&made.stderr));
+        let namespace = Self { name: name.to_owned() };
         namespace.ip(&["link set dev lo up"]);
         namespace
     }
@@ -77,11 +68,7 @@ impl Namespace {
     /// A command that will run inside. `ip netns exec` would hide bpffs, so it is nsenter.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("nsenter");
-        command
-            .arg(format!("--net={}", self.path().display()))
-            .arg("--")
-            .arg(program)
-            .stdin(Stdio::null());
+        command.arg(format!("--net={}", self.path().display())).arg("--").arg(program).stdin(Stdio::null());
         command
     }
 
@@ -91,11 +78,7 @@ impl Namespace {
     /// When it fails; the panic shows its stderr.
     #[track_caller]
     pub fn output(&self, program: &str, arguments: &[&str]) -> String {
-        let output = self
-            .command(program)
-            .args(arguments)
-            .output()
-            .expect("nsenter is installed");
+        let output = self.command(program).args(arguments).output().expect("nsenter is installed");
         assert!(
             output.status.success(),
             "{program} {} in {}: {}{}",
@@ -121,12 +104,7 @@ impl Namespace {
             .spawn()
             .expect("iproute2 is installed");
         let text: String = lines.iter().flat_map(|line| [line.as_ref(), "\n"]).collect();
-        batch
-            .stdin
-            .take()
-            .expect("stdin is piped")
-            .write_all(text.as_bytes())
-            .expect("ip reads its batch");
+        batch.stdin.take().expect("stdin is piped").write_all(text.as_bytes()).expect("ip reads its batch");
         let output = batch.wait_with_output().expect("the child can be waited for");
         assert!(
             output.status.success(),

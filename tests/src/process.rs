@@ -25,21 +25,14 @@ impl Process {
     #[must_use]
     #[track_caller]
     pub fn start(command: &mut Command, log: &Path) -> Self {
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(log)
-            .expect("the lab's folder is writable");
+        let file = File::options().create(true).append(true).open(log).expect("the lab's folder is writable");
         let errors = file.try_clone().expect("a file can be cloned");
         let child = command
             .stdout(file)
             .stderr(errors)
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        Self {
-            child,
-            log: log.to_owned(),
-        }
+        Self { child, log: log.to_owned() }
     }
 
     /// Process id; that of the program itself, as nsenter becomes it.
@@ -51,9 +44,7 @@ impl Process {
     /// What it printed so far.
     #[must_use]
     pub fn output(&self) -> String {
-        fs::read(&self.log)
-            .map(|text| String::from_utf8_lossy(&text).into_owned())
-            .unwrap_or_default()
+        fs::read(&self.log).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default()
     }
 
     /// The exit status once it has ended.

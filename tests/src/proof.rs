@@ -40,21 +40,16 @@ pub fn attachments(namespace: &Namespace) -> Vec<Attachment> {
     for link in links.as_array().expect("ip -j prints an array") {
         let name = link["ifname"].as_str().expect("a link has a name").to_owned();
         for attached in link["xdp"]["attached"].as_array().into_iter().flatten() {
-            let mode = if attached["mode"] == 1 {
-                "driver"
-            } else {
-                "generic"
-            };
+            let mode = if attached["mode"] == 1 { "driver" } else { "generic" };
             found.push(Attachment {
                 link: name.clone(),
                 place: format!("xdp/{mode}"),
                 program: id(&attached["prog"]["id"]),
             });
         }
-        for (place, direction) in [
-            ("tcx/ingress", TcAttachType::Ingress),
-            ("tcx/egress", TcAttachType::Egress),
-        ] {
+        for (place, direction) in
+            [("tcx/ingress", TcAttachType::Ingress), ("tcx/egress", TcAttachType::Egress)]
+        {
             // A link may go away under the query; a kernel before 6.6 has no tcx.
             let Ok((_, programs)) = namespace.run(|| SchedClassifier::query_tcx(&name, direction)) else {
                 continue;
@@ -67,9 +62,7 @@ pub fn attachments(namespace: &Namespace) -> Vec<Attachment> {
             found.extend(programs.into_iter().map(attach));
         }
     }
-    found.extend(clsact_filters(
-        &namespace.output("bpftool", &["-j", "net", "show"]),
-    ));
+    found.extend(clsact_filters(&namespace.output("bpftool", &["-j", "net", "show"])));
     found.sort();
     found
 }
@@ -81,20 +74,13 @@ fn clsact_filters(text: &str) -> Vec<Attachment> {
     let read = |filter: &serde_json::Value| {
         let place = filter["kind"].as_str()?.to_owned();
         let link = filter["devname"].as_str()?.to_owned();
-        place.starts_with("clsact/").then(|| Attachment {
-            link,
-            place,
-            program: id(&filter["id"]),
-        })
+        place.starts_with("clsact/").then(|| Attachment { link, place, program: id(&filter["id"]) })
     };
     filters.iter().filter_map(read).collect()
 }
 
 fn id(value: &serde_json::Value) -> u32 {
-    value
-        .as_u64()
-        .and_then(|id| u32::try_from(id).ok())
-        .unwrap_or_else(|| panic!("{value} is no program id"))
+    value.as_u64().and_then(|id| u32::try_from(id).ok()).unwrap_or_else(|| panic!("{value} is no program id"))
 }
 
 /// How the JSON names a hook.
@@ -127,10 +113,7 @@ pub fn assert_carried_by(switch: &Switch, port: &str, hook: Hook, at_least: u64)
     );
     let attached = attachments(switch.namespace());
     let is_there = attached.iter().any(|a| a.link == port && a.place == place);
-    assert!(
-        is_there,
-        "{port} says it has {place}, the kernel says {attached:?}"
-    );
+    assert!(is_there, "{port} says it has {place}, the kernel says {attached:?}");
     let by_hook = &shown.counters.rx_by_hook;
     let carried = by_hook.get(hook_name(hook)).copied().unwrap_or(0);
     assert!(
@@ -154,26 +137,14 @@ pub fn assert_carried_by(switch: &Switch, port: &str, hook: Hook, at_least: u64)
 #[track_caller]
 pub fn assert_host_carried_nothing(namespace: &Namespace) {
     let bridges = namespace.ip_json(&["link", "show", "type", "bridge"]);
-    assert_eq!(
-        bridges.as_array().map_or(0, Vec::len),
-        0,
-        "there is a Linux bridge: {bridges}"
-    );
-    assert_eq!(
-        forwarded_by_stack(namespace),
-        0,
-        "the host's stack forwarded packets"
-    );
+    assert_eq!(bridges.as_array().map_or(0, Vec::len), 0, "there is a Linux bridge: {bridges}");
+    assert_eq!(forwarded_by_stack(namespace), 0, "the host's stack forwarded packets");
 }
 
 /// Each port's frames in by hook, for a message.
 #[must_use]
 pub fn carried(switch: &Switch) -> BTreeMap<String, BTreeMap<String, u64>> {
-    switch
-        .stats()
-        .into_iter()
-        .map(|port| (port.name, port.counters.rx_by_hook))
-        .collect()
+    switch.stats().into_iter().map(|port| (port.name, port.counters.rx_by_hook)).collect()
 }
 
 #[cfg(test)]
@@ -184,11 +155,8 @@ mod tests {
     fn clsact_filters_are_read_from_bpftool() {
         let text = r#"[{"xdp":[{"devname":"a0","ifindex":3,"mode":"driver","id":98}],
             "tc":[{"devname":"eth0","ifindex":2,"kind":"clsact/ingress","name":"t:[*fsobj]","id":99}],"flow_dissector":[]}]"#;
-        let expected = Attachment {
-            link: "eth0".to_owned(),
-            place: "clsact/ingress".to_owned(),
-            program: 99,
-        };
+        let expected =
+            Attachment { link: "eth0".to_owned(), place: "clsact/ingress".to_owned(), program: 99 };
         assert_eq!(clsact_filters(text), [expected]);
     }
 }

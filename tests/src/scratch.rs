@@ -29,11 +29,7 @@ pub fn unique_name() -> String {
         crate::sys::on_interrupt(|| sweep(|owner| owner == std::process::id()))
             .expect("a process can have a pipe");
     });
-    format!(
-        "{PREFIX}{}-{}",
-        std::process::id(),
-        NEXT.fetch_add(1, Ordering::Relaxed)
-    )
+    format!("{PREFIX}{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// The process that made a thing of this name, if the lab did.
@@ -48,16 +44,10 @@ fn sweep(is_gone: impl Fn(u32) -> bool) {
     let ours = |path: &Path| {
         let names: Vec<String> = fs::read_dir(path)
             .map(|entries| {
-                entries
-                    .flatten()
-                    .filter_map(|entry| entry.file_name().into_string().ok())
-                    .collect()
+                entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
             })
             .unwrap_or_default();
-        names
-            .into_iter()
-            .filter(|name| owner(name).is_some_and(&is_gone))
-            .collect::<Vec<_>>()
+        names.into_iter().filter(|name| owner(name).is_some_and(&is_gone)).collect::<Vec<_>>()
     };
     for name in ours(Path::new(NAMESPACES)) {
         end_processes(&name);
@@ -102,19 +92,9 @@ impl Scratch {
         let folder = std::env::temp_dir().join(name);
         let scratch = Self { folder };
         fs::create_dir_all(scratch.bpffs()).expect("the temporary folder is writable");
-        mount(
-            Some("bpf"),
-            &scratch.bpffs(),
-            Some("bpf"),
-            MsFlags::empty(),
-            None::<&str>,
-        )
-        .unwrap_or_else(|error| {
-            panic!(
-                "cannot mount a bpffs at {}: {error}: run as root",
-                scratch.bpffs().display()
-            )
-        });
+        mount(Some("bpf"), &scratch.bpffs(), Some("bpf"), MsFlags::empty(), None::<&str>).unwrap_or_else(
+            |error| panic!("cannot mount a bpffs at {}: {error}: run as root", scratch.bpffs().display()),
+        );
         scratch
     }
 

@@ -54,24 +54,16 @@ impl Sniffer {
     #[track_caller]
     pub fn start(namespace: &Namespace, link: &str) -> Self {
         let socket = open(namespace, link);
-        Self::collect(
-            &format!("{link} of {}", namespace.name()),
-            socket,
-            |socket, buffer| {
-                let received = receive(socket, buffer)?;
-                Ok(received.map(|received| {
-                    let mut frame = buffer[..received.length].to_vec();
-                    if let Some((tpid, tci)) = received.tag {
-                        frame = frame::insert_tag(&frame, tpid, tci);
-                    }
-                    Captured {
-                        at: Instant::now(),
-                        frame,
-                        outgoing: received.outgoing,
-                    }
-                }))
-            },
-        )
+        Self::collect(&format!("{link} of {}", namespace.name()), socket, |socket, buffer| {
+            let received = receive(socket, buffer)?;
+            Ok(received.map(|received| {
+                let mut frame = buffer[..received.length].to_vec();
+                if let Some((tpid, tci)) = received.tag {
+                    frame = frame::insert_tag(&frame, tpid, tci);
+                }
+                Captured { at: Instant::now(), frame, outgoing: received.outgoing }
+            }))
+        })
     }
 
     /// Collects whatever `read` gives from a descriptor when it is readable.
@@ -103,38 +95,24 @@ impl Sniffer {
                 }
             }
         });
-        Self {
-            title: title.to_owned(),
-            seen,
-            stop,
-            thread: Some(thread),
-        }
+        Self { title: title.to_owned(), seen, stop, thread: Some(thread) }
     }
 
     /// All frames so far.
     #[must_use]
     pub fn frames(&self) -> Vec<Captured> {
-        self.seen
-            .lock()
-            .expect("the collecting thread does not panic")
-            .clone()
+        self.seen.lock().expect("the collecting thread does not panic").clone()
     }
 
     /// Received frames so far that `filter` takes.
     pub fn received(&self, filter: impl Fn(&[u8]) -> bool) -> Vec<Captured> {
         let seen = self.seen.lock().expect("the collecting thread does not panic");
-        seen.iter()
-            .filter(|seen| !seen.outgoing && filter(&seen.frame))
-            .cloned()
-            .collect()
+        seen.iter().filter(|seen| !seen.outgoing && filter(&seen.frame)).cloned().collect()
     }
 
     /// Forgets what was seen.
     pub fn clear(&self) {
-        self.seen
-            .lock()
-            .expect("the collecting thread does not panic")
-            .clear();
+        self.seen.lock().expect("the collecting thread does not panic").clear();
     }
 
     /// Waits until `count` frames that `filter` takes were received, and a moment more for a surplus one.
@@ -169,12 +147,7 @@ impl Sniffer {
     pub fn expect_none(&self, filter: impl Fn(&[u8]) -> bool, during: Duration) {
         thread::sleep(during);
         let found = self.received(&filter);
-        assert!(
-            found.is_empty(),
-            "{}: unexpected frames:\n{}",
-            self.title,
-            describe(&found)
-        );
+        assert!(found.is_empty(), "{}: unexpected frames:\n{}", self.title, describe(&found));
     }
 
     /// The first received frame that `filter` takes, waited for.
@@ -205,11 +178,7 @@ impl Drop for Sniffer {
 
 fn describe(frames: &[Captured]) -> String {
     let line = |seen: &Captured| {
-        format!(
-            "  {} {}\n",
-            if seen.outgoing { "sent" } else { "got " },
-            frame::describe(&seen.frame)
-        )
+        format!("  {} {}\n", if seen.outgoing { "sent" } else { "got " }, frame::describe(&seen.frame))
     };
     frames.iter().map(line).collect()
 }
@@ -240,9 +209,7 @@ pub fn inject(namespace: &Namespace, link: &str, frames: &[impl AsRef<[u8]> + Sy
 #[track_caller]
 fn open(namespace: &Namespace, link: &str) -> OwnedFd {
     let name = namespace.name();
-    let index = namespace
-        .link_index(link)
-        .unwrap_or_else(|| panic!("{name} has no link {link}"));
+    let index = namespace.link_index(link).unwrap_or_else(|| panic!("{name} has no link {link}"));
     namespace
         .run(|| packet_socket(index))
         .unwrap_or_else(|error| panic!("packet socket on {link} of {name}: {error}"))

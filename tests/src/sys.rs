@@ -53,10 +53,7 @@ pub fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> io::Result<Option<Receive
     // SAFETY: all zeroes is a valid sockaddr_ll and a valid msghdr.
     let (mut from, mut message): (libc::sockaddr_ll, libc::msghdr) = unsafe { (zeroed(), zeroed()) };
     let mut control = [0u64; 16];
-    let mut part = libc::iovec {
-        iov_base: buffer.as_mut_ptr().cast(),
-        iov_len: buffer.len(),
-    };
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     message.msg_name = (&raw mut from).cast();
     message.msg_namelen = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
     message.msg_iov = &raw mut part;
@@ -67,11 +64,7 @@ pub fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> io::Result<Option<Receive
     let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, 0) };
     if length < 0 {
         let error = io::Error::last_os_error();
-        return if error.kind() == io::ErrorKind::WouldBlock {
-            Ok(None)
-        } else {
-            Err(error)
-        };
+        return if error.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(error) };
     }
     Ok(Some(Received {
         length: length.cast_unsigned(),
@@ -89,11 +82,8 @@ fn metadata_tag(message: &libc::msghdr) -> Option<(u16, u16)> {
         let found = unsafe { &*header };
         if found.cmsg_level == libc::SOL_PACKET && found.cmsg_type == libc::PACKET_AUXDATA {
             // SAFETY: the kernel puts one tpacket_auxdata there (net/packet/af_packet.c, packet_recvmsg).
-            let data: libc::tpacket_auxdata = unsafe {
-                libc::CMSG_DATA(header)
-                    .cast::<libc::tpacket_auxdata>()
-                    .read_unaligned()
-            };
+            let data: libc::tpacket_auxdata =
+                unsafe { libc::CMSG_DATA(header).cast::<libc::tpacket_auxdata>().read_unaligned() };
             if data.tp_status & libc::TP_STATUS_VLAN_VALID != 0 {
                 let valid = data.tp_status & libc::TP_STATUS_VLAN_TPID_VALID != 0;
                 return Some((if valid { data.tp_vlan_tpid } else { 0x8100 }, data.tp_vlan_tci));
@@ -110,18 +100,10 @@ fn metadata_tag(message: &libc::msghdr) -> Option<(u16, u16)> {
 /// # Errors
 /// What the kernel says, mostly EPERM, EBUSY or ENOENT (no /dev/net/tun).
 pub fn open_tap(name: &str) -> io::Result<OwnedFd> {
-    let device = OwnedFd::from(
-        std::fs::File::options()
-            .read(true)
-            .write(true)
-            .open("/dev/net/tun")?,
-    );
+    let device = OwnedFd::from(std::fs::File::options().read(true).write(true).open("/dev/net/tun")?);
     // SAFETY: all zeroes is a valid ifreq.
     let mut request: libc::ifreq = unsafe { zeroed() };
-    assert!(
-        name.len() < libc::IFNAMSIZ,
-        "{name} is too long for a link's name"
-    );
+    assert!(name.len() < libc::IFNAMSIZ, "{name} is too long for a link's name");
     for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
         *to = from.cast_signed();
     }
@@ -149,11 +131,7 @@ pub fn on_interrupt(clean_up: fn()) -> io::Result<()> {
         // SAFETY: _exit ends the process whatever its state.
         unsafe { libc::_exit(130) };
     });
-    let action = SigAction::new(
-        SigHandler::Handler(note_interrupt),
-        SaFlags::SA_RESTART,
-        SigSet::empty(),
-    );
+    let action = SigAction::new(SigHandler::Handler(note_interrupt), SaFlags::SA_RESTART, SigSet::empty());
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         // SAFETY: the handler only calls write(2), which is async-signal-safe.
         unsafe { sigaction(signal, &action) }?;
@@ -181,9 +159,5 @@ fn set_option(socket: &OwnedFd, level: libc::c_int, name: libc::c_int, value: li
 }
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(result)
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }

@@ -36,9 +36,7 @@ impl Tap {
     #[must_use]
     #[track_caller]
     pub fn open(namespace: &Namespace, name: &str) -> Self {
-        let device = namespace
-            .run(|| open_tap(name))
-            .unwrap_or_else(|error| panic!("tap {name}: {error}"));
+        let device = namespace.run(|| open_tap(name)).unwrap_or_else(|error| panic!("tap {name}: {error}"));
         let device = Shared(Arc::new(device));
         let received =
             Sniffer::collect(
@@ -54,11 +52,7 @@ impl Tap {
                     Err(error) => Err(io::Error::from(error)),
                 },
             );
-        Self {
-            name: name.to_owned(),
-            device,
-            received,
-        }
+        Self { name: name.to_owned(), device, received }
     }
 
     /// Name of the device, and of the port.

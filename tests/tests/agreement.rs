@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use vswitch_tests::hooks::Hooks;
 use vswitch_tests::model::{Kind, Outcome, PortSettings, Switch as Model};
 use vswitch_tests::prelude::*;
 use vswitch_tests::wait::poll;
@@ -17,14 +16,18 @@ const PORTS: usize = 6;
 const FRAMES: u64 = 150;
 
 /// A small generator (xorshift64): a seed gives the same case again.
-struct Random(u64);
+struct Random {
+    state: u64,
+    /// Whether addresses that no bridge relays come up.
+    reserved: bool,
+}
 
 impl Random {
     fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) as usize % limit
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        (self.state >> 16) as usize % limit
     }
 
     fn one_in(&mut self, odds: usize) -> bool {
@@ -38,7 +41,8 @@ fn address(random: &mut Random, as_source: bool) -> MacAddr {
         0 if as_source => MacAddr::ZERO,
         0 | 1 => MacAddr::BROADCAST,
         2 => MacAddr::from_octets([3, 0, 0, 0, 0, 9]),
-        3 if !as_source => MacAddr::from_octets([1, 0x80, 0xc2, 0, 0, 14]),
+        // The Linux bridge learns from such frames, the model and vswitch do not: not before a bridge, then.
+        3 if !as_source && random.reserved => MacAddr::from_octets([1, 0x80, 0xc2, 0, 0, 14]),
         number => station((number % 6) as u8),
     }
 }
@@ -48,9 +52,9 @@ fn station(number: u8) -> MacAddr {
 }
 
 /// One case: ports with random flags in two networks, static entries, then frames one by one.
-fn model_agrees(mut lab: Lab, seed: u64) {
+fn model_agrees(mut lab: Lab, seed: u64, reserved: bool) {
     eprintln!("seed {seed}");
-    let (mut random, mut model) = (Random(seed), Model::default());
+    let (mut random, mut model) = (Random { state: seed, reserved }, Model::default());
     lab.subject().create_network("other");
     let hosts = lab.hosts("h", PORTS, &HostOptions::bare());
     let mut sniffers = Vec::new();
@@ -77,8 +81,7 @@ fn model_agrees(mut lab: Lab, seed: u64) {
     }
     for number in 4..6 {
         let (port, sticky) = (random.below(PORTS), random.one_in(2));
-        lab.subject()
-            .add_entry(station(number), &format!("h{}0", port + 1), sticky);
+        lab.subject().add_entry(station(number), &format!("h{}0", port + 1), sticky);
         let kind = if sticky { Kind::Sticky } else { Kind::Static };
         model.add_entry(station(number).octets(), port as u32, kind, Duration::ZERO);
     }
@@ -96,12 +99,7 @@ fn model_agrees(mut lab: Lab, seed: u64) {
                 .all(|&port| !sniffers[port as usize].received(frame::has_mark(mark)).is_empty())
         };
         let came = poll(SOON, || arrived().then_some(()));
-        let context = || {
-            format!(
-                "seed {seed}: port {ingress} sent {}: {outcome:?}",
-                frame::describe(&frame)
-            )
-        };
+        let context = || format!("seed {seed}: port {ingress} sent {}: {outcome:?}", frame::describe(&frame));
         assert!(came.is_some(), "{}, but it is missing", context());
         if outcome.deliveries.is_empty() {
             // Nothing tells that a frame was dropped; it must not overtake the next one in learning.
@@ -111,13 +109,8 @@ fn model_agrees(mut lab: Lab, seed: u64) {
     }
     std::thread::sleep(Duration::from_millis(300));
     for (mark, outcome) in &expected {
-        let counts = sniffers
-            .iter()
-            .map(|sniffer| sniffer.received(frame::has_mark(*mark)).len());
-        let seen: Vec<u32> = counts
-            .enumerate()
-            .flat_map(|(id, count)| vec![id as u32; count])
-            .collect();
+        let counts = sniffers.iter().map(|sniffer| sniffer.received(frame::has_mark(*mark)).len());
+        let seen: Vec<u32> = counts.enumerate().flat_map(|(id, count)| vec![id as u32; count]).collect();
         assert_eq!(seen, outcome.deliveries, "seed {seed}, frame {mark}: {outcome:?}");
     }
     fdb_agrees(&mut lab, &model, start.elapsed(), seed);
@@ -126,18 +119,13 @@ fn model_agrees(mut lab: Lab, seed: u64) {
 /// The same stations at the same ports.
 fn fdb_agrees(lab: &mut Lab, model: &Model, now: Duration, seed: u64) {
     let theirs = lab.subject().fdb();
-    let theirs: BTreeMap<_, _> = theirs
-        .into_iter()
-        .map(|entry| ((entry.network, entry.mac), entry.port))
-        .collect();
+    let theirs: BTreeMap<_, _> =
+        theirs.into_iter().map(|entry| ((entry.network, entry.mac), entry.port)).collect();
     let name = |network: u16| if network == 1 { "other" } else { "default" }.to_owned();
     let entries = model.fdb(now).into_iter();
     let ours: BTreeMap<_, _> = entries
         .map(|((network, mac), entry)| {
-            (
-                (name(network), MacAddr::from_octets(mac)),
-                format!("h{}0", entry.port + 1),
-            )
+            ((name(network), MacAddr::from_octets(mac)), format!("h{}0", entry.port + 1))
         })
         .collect();
     assert_eq!(theirs, ours, "seed {seed}");
@@ -145,16 +133,14 @@ fn fdb_agrees(lab: &mut Lab, model: &Model, now: Duration, seed: u64) {
 
 /// A seed of choice with `VSWITCH_LAB_SEED`, else four that never change.
 fn seeds() -> Vec<u64> {
-    std::env::var("VSWITCH_LAB_SEED").map_or_else(
-        |_| vec![1, 77, 4242, 900_001],
-        |seed| vec![seed.parse().expect("a number")],
-    )
+    std::env::var("VSWITCH_LAB_SEED")
+        .map_or_else(|_| vec![1, 77, 4242, 900_001], |seed| vec![seed.parse().expect("a number")])
 }
 
 #[test]
 fn the_model_agrees_with_the_linux_bridge() {
     for seed in seeds() {
-        model_agrees(Lab::with("agreement", Rival::LinuxBridge, Hooks::Auto), seed);
+        model_agrees(Lab::with("agreement", Rival::LinuxBridge, Hooks::Auto), seed, false);
     }
 }
 
@@ -163,7 +149,7 @@ fn vswitch_agrees(hooks: Hooks) {
         let Some(lab) = hooks.vswitch_lab("agreement") else {
             return;
         };
-        model_agrees(lab, seed);
+        model_agrees(lab, seed, true);
     }
 }
 

@@ -9,28 +9,15 @@ each_hook!(dhcp_clients_get_leases, |lab| {
     let server = lab.host_with("server", HostOptions::ipv4_only());
     lab.connect(&server, PortOptions::default());
     let dnsmasq = DhcpServer::start(&mut lab, &server);
-    let clients = lab.hosts(
-        "c",
-        2,
-        &HostOptions {
-            ipv6: false,
-            ..HostOptions::unconfigured()
-        },
-    );
+    let clients = lab.hosts("c", 2, &HostOptions { ipv6: false, ..HostOptions::unconfigured() });
     for client in &clients {
         lab.connect(client, PortOptions::default());
     }
     let leased = [udhcpc(&lab, &clients[0]), dhclient(&lab, &clients[1])];
     let leases = dnsmasq.leases();
     for (client, address) in clients.iter().zip(leased) {
-        let has_lease = leases
-            .lines()
-            .any(|line| line.contains(&format!("{} {address}", client.mac())));
-        assert!(
-            has_lease,
-            "no lease of {address} for {} in:\n{leases}",
-            client.mac()
-        );
+        let has_lease = leases.lines().any(|line| line.contains(&format!("{} {address}", client.mac())));
+        assert!(has_lease, "no lease of {address} for {} in:\n{leases}", client.mac());
         ping_address(client, server.ipv4().into(), 56, 3);
     }
     ping_address(&clients[0], leased[1].into(), 56, 3);

@@ -52,11 +52,7 @@ each_hook!(eight_transfers_at_once_arrive_unchanged, |lab| {
 each_hook!(datagrams_and_their_fragments_arrive, |lab| {
     let hosts = connected(&mut lab, 2, &HostOptions::default());
     hosts.iter().for_each(Host::wait_for_ipv6);
-    udp_exchange(
-        &hosts[0],
-        &hosts[1],
-        &[0, 1, 18, 512, 1452, 1453, 1472, 1473, 3000, 9000, 20_000],
-    );
+    udp_exchange(&hosts[0], &hosts[1], &[0, 1, 18, 512, 1452, 1453, 1472, 1473, 3000, 9000, 20_000]);
     assert_no_checksum_errors(&[&hosts[0], &hosts[1]]);
 });
 
@@ -74,16 +70,9 @@ each_hook!(a_taken_ipv6_address_is_found_to_be_taken, |lab| {
     let first = lab.host_with("first", HostOptions::default().number(9).mac("02:77:00:00:00:01"));
     lab.connect(&first, PortOptions::default());
     first.wait_for_ipv6();
-    let second = lab.host_with(
-        "second",
-        HostOptions::default().number(9).mac("02:77:00:00:00:02"),
-    );
+    let second = lab.host_with("second", HostOptions::default().number(9).mac("02:77:00:00:00:02"));
     lab.connect(&second, PortOptions::default());
     until("the second host to find its address taken", SOON, || {
-        second
-            .addresses("inet6")
-            .iter()
-            .any(|address| address["dadfailed"] == true)
-            .then_some(())
+        second.addresses("inet6").iter().any(|address| address["dadfailed"] == true).then_some(())
     });
 });

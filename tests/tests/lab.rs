@@ -20,9 +20,7 @@ fn everything_is_gone_after_a_panic() {
         lab.daemon(&a, "sleep", &["1000"]);
         let pid = lab.daemon(&a, "sleep", &["1000"]).pid();
         let names = [lab.switch_ns().name().to_owned(), a.namespace().name().to_owned()];
-        sender
-            .send((pid, names, lab.scratch().bpffs()))
-            .expect("the test listens");
+        sender.send((pid, names, lab.scratch().bpffs())).expect("the test listens");
         panic!("on purpose");
     });
     let (pid, namespaces, bpffs) = receiver.recv().expect("the lab was built");
@@ -39,11 +37,7 @@ fn what_a_dead_test_left_is_swept() {
     // No process has a number beyond pid_max, which is at most 2^22.
     let name = "vst99999999-1-left";
     assert!(
-        Command::new("ip")
-            .args(["netns", "add", name])
-            .status()
-            .expect("iproute2 is installed")
-            .success()
+        Command::new("ip").args(["netns", "add", name]).status().expect("iproute2 is installed").success()
     );
     let mut child = Command::new("ip")
         .args(["netns", "exec", name, "sleep", "1000"])
@@ -55,18 +49,9 @@ fn what_a_dead_test_left_is_swept() {
         .args(["--exact", "hosts_ping_and_move_octets_over_a_bridge"])
         .output()
         .expect("it runs");
-    assert!(
-        again.status.success(),
-        "{}",
-        String::from_utf8_lossy(&again.stdout)
-    );
-    assert!(
-        !Path::new(NAMESPACES).join(name).exists(),
-        "the namespace is left"
-    );
-    until("the process in it to end", SOON, || {
-        child.try_wait().expect("a child can be waited for")
-    });
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stdout));
+    assert!(!Path::new(NAMESPACES).join(name).exists(), "the namespace is left");
+    until("the process in it to end", SOON, || child.try_wait().expect("a child can be waited for"));
 }
 
 #[test]
@@ -92,14 +77,8 @@ fn hosts_ping_and_move_octets_over_a_bridge() {
 #[test]
 fn a_probe_notices_what_is_lost() {
     let mut lab = bridge_lab("probe");
-    let (a, b) = (
-        lab.host_with("a", HostOptions::ipv4_only()),
-        lab.host_with("b", HostOptions::ipv4_only()),
-    );
-    let wires = [
-        lab.connect(&a, PortOptions::default()),
-        lab.connect(&b, PortOptions::default()),
-    ];
+    let (a, b) = (lab.host_with("a", HostOptions::ipv4_only()), lab.host_with("b", HostOptions::ipv4_only()));
+    let wires = [lab.connect(&a, PortOptions::default()), lab.connect(&b, PortOptions::default())];
     let probe = traffic::Probe::start(&a, &b, 200);
     probe.cover(50);
     probe.finish().assert_no_loss();
@@ -110,30 +89,20 @@ fn a_probe_notices_what_is_lost() {
     lab.subject().add_port(&wires[1].port, &PortOptions::default());
     probe.cover(20);
     let report = probe.finish();
-    assert!(
-        !report.lost.is_empty() && (report.lost.len() as u64) < report.sent,
-        "{report:?}"
-    );
+    assert!(!report.lost.is_empty() && (report.lost.len() as u64) < report.sent, "{report:?}");
 }
 
 #[test]
 fn a_wrong_checksum_is_counted() {
     let mut lab = bridge_lab("checksum");
-    let (a, b) = (
-        lab.host_with("a", HostOptions::ipv4_only()),
-        lab.host_with("b", HostOptions::ipv4_only()),
-    );
+    let (a, b) = (lab.host_with("a", HostOptions::ipv4_only()), lab.host_with("b", HostOptions::ipv4_only()));
     for host in [&a, &b] {
         lab.connect(host, PortOptions::default());
     }
     let mut frame = frame::ipv4_udp((a.mac(), a.ipv4(), 1000), (b.mac(), b.ipv4(), 1000), b"some data");
     frame[45] ^= 1;
-    let socket = b
-        .run(|| std::net::UdpSocket::bind((b.ipv4(), 1000)))
-        .expect("the host has its address");
-    socket
-        .set_read_timeout(Some(Duration::from_millis(100)))
-        .expect("the timeout is not zero");
+    let socket = b.run(|| std::net::UdpSocket::bind((b.ipv4(), 1000))).expect("the host has its address");
+    socket.set_read_timeout(Some(Duration::from_millis(100))).expect("the timeout is not zero");
     a.inject(&frame);
     let counted = until("the checksum error", SOON, || {
         // The sum is checked when the datagram is read.
@@ -146,10 +115,7 @@ fn a_wrong_checksum_is_counted() {
 #[test]
 fn frames_are_seen_as_they_were_sent() {
     let mut lab = bridge_lab("frames");
-    let (a, b) = (
-        lab.host_with("a", HostOptions::bare()),
-        lab.host_with("b", HostOptions::bare()),
-    );
+    let (a, b) = (lab.host_with("a", HostOptions::bare()), lab.host_with("b", HostOptions::bare()));
     for host in [&a, &b] {
         lab.connect(host, PortOptions::default());
     }
@@ -162,18 +128,9 @@ fn frames_are_seen_as_they_were_sent() {
     ];
     a.inject_all(&sent);
     let seen = at_b.expect_exactly(4, |_| true, SOON);
-    assert_eq!(
-        seen.into_iter()
-            .map(|captured| captured.frame)
-            .collect::<Vec<_>>(),
-        sent
-    );
+    assert_eq!(seen.into_iter().map(|captured| captured.frame).collect::<Vec<_>>(), sent);
     at_a.expect_none(|_| true, Duration::from_millis(100));
-    assert_eq!(
-        at_a.frames().len(),
-        4,
-        "the sniffer sees what its own host sends, apart"
-    );
+    assert_eq!(at_a.frames().len(), 4, "the sniffer sees what its own host sends, apart");
 }
 
 #[test]
@@ -201,11 +158,7 @@ fn a_footprint_shows_what_changed() {
     ns.sysctl("ipv6/conf/a0/disable_ipv6", "1");
     ns.output("tc", &["qdisc", "add", "dev", "a0", "clsact"]);
     let differences = before.differences(&Footprint::of(&ns, &a, &wire)).join("\n");
-    for part in [
-        "far offload tx-checksumming",
-        "near ipv6/conf a0 disable_ipv6",
-        "near qdiscs",
-    ] {
+    for part in ["far offload tx-checksumming", "near ipv6/conf a0 disable_ipv6", "near qdiscs"] {
         assert!(differences.contains(part), "{part} is missing in:\n{differences}");
     }
 }

@@ -17,10 +17,7 @@ fn silent(lab: &mut Lab, count: usize) -> Vec<(Host, Sniffer)> {
     for host in &hosts {
         lab.connect(host, PortOptions::default());
     }
-    hosts
-        .into_iter()
-        .map(|host| (host.clone(), host.sniff()))
-        .collect()
+    hosts.into_iter().map(|host| (host.clone(), host.sniff())).collect()
 }
 
 /// Every kind of flooded frame from the first host reaches every other host once and never comes back.
@@ -41,16 +38,10 @@ fn flood_reaches_all_once(lab: &mut Lab, ports: usize) {
         let seen = sniffer.expect_exactly(kinds.len(), |frame| frame::mark_of(frame).is_some(), SOON);
         let frames: Vec<_> = seen.into_iter().map(|captured| captured.frame).collect();
         for kind in &kinds {
-            assert!(
-                frames.contains(kind),
-                "missing or changed: {}",
-                frame::describe(kind)
-            );
+            assert!(frames.contains(kind), "missing or changed: {}", frame::describe(kind));
         }
     }
-    hosts[0]
-        .1
-        .expect_none(|frame| frame::mark_of(frame).is_some(), QUIET);
+    hosts[0].1.expect_none(|frame| frame::mark_of(frame).is_some(), QUIET);
 }
 
 each_hook!(a_flood_reaches_the_other_of_two_ports_once, |lab| {
@@ -71,9 +62,7 @@ each_hook!(a_flood_reaches_each_of_32_ports_once, |lab| {
 
 each_hook!(known_traffic_does_not_reach_a_third_port, |lab| {
     let hosts = silent(&mut lab, 3);
-    let [(a, at_a), (b, at_b), (_, at_c)] = &hosts[..] else {
-        unreachable!("three hosts were asked for")
-    };
+    let [(a, at_a), (b, at_b), (_, at_c)] = &hosts[..] else { unreachable!("three hosts were asked for") };
     a.inject(&frame::marked(NOBODY, a.mac(), 1));
     at_b.expect_exactly(1, frame::has_mark(1), SOON);
     b.inject(&frame::marked(a.mac(), b.mac(), 2));
@@ -103,9 +92,7 @@ each_hook!(real_traffic_does_not_reach_a_third_port, |lab| {
 
 each_hook!(a_moved_station_is_forwarded_to_its_new_port, |lab| {
     let hosts = silent(&mut lab, 3);
-    let [(a, at_a), (b, at_b), (c, at_c)] = &hosts[..] else {
-        unreachable!("three hosts were asked for")
-    };
+    let [(a, at_a), (b, at_b), (c, at_c)] = &hosts[..] else { unreachable!("three hosts were asked for") };
     let station = MacAddr::from_octets([2, 0, 0, 0, 0, 0x55]);
     for (old, new, at_old, at_new, mark) in [(a, b, at_a, at_b, 10), (b, a, at_b, at_a, 20)] {
         old.inject(&frame::marked(MacAddr::BROADCAST, station, mark));

@@ -46,23 +46,13 @@ impl ArpPacket {
 /// Who has `target`? Broadcast.
 #[must_use]
 pub fn arp_request(sender: (MacAddr, Ipv4Addr), target: Ipv4Addr) -> Vec<u8> {
-    ArpPacket {
-        operation: 1,
-        sender,
-        target: (MacAddr::ZERO, target),
-    }
-    .frame(MacAddr::BROADCAST)
+    ArpPacket { operation: 1, sender, target: (MacAddr::ZERO, target) }.frame(MacAddr::BROADCAST)
 }
 
 /// `sender` has its address, said to `target` alone.
 #[must_use]
 pub fn arp_reply(sender: (MacAddr, Ipv4Addr), target: (MacAddr, Ipv4Addr)) -> Vec<u8> {
-    ArpPacket {
-        operation: 2,
-        sender,
-        target,
-    }
-    .frame(target.0)
+    ArpPacket { operation: 2, sender, target }.frame(target.0)
 }
 
 /// Does anybody have `target`, which I would like? Sender address 0.0.0.0 (RFC 5227 section 1.1).
@@ -97,20 +87,11 @@ mod tests {
 
     #[test]
     fn a_request_reads_back() {
-        let a = (
-            MacAddr::from_octets([2, 0, 0, 0, 0, 1]),
-            Ipv4Addr::new(10, 0, 0, 1),
-        );
+        let a = (MacAddr::from_octets([2, 0, 0, 0, 0, 1]), Ipv4Addr::new(10, 0, 0, 1));
         let frame = arp_request(a, Ipv4Addr::new(10, 0, 0, 2));
         let arp = arp_of(&frame).expect("an ARP packet");
         assert!(arp.is_request() && frame.len() == 60);
-        assert_eq!(
-            (arp.sender, arp.target),
-            (a, (MacAddr::ZERO, Ipv4Addr::new(10, 0, 0, 2)))
-        );
-        assert_eq!(
-            arp_of(&arp_probe(a.0, a.1)).expect("an ARP packet").sender.1,
-            Ipv4Addr::UNSPECIFIED
-        );
+        assert_eq!((arp.sender, arp.target), (a, (MacAddr::ZERO, Ipv4Addr::new(10, 0, 0, 2))));
+        assert_eq!(arp_of(&arp_probe(a.0, a.1)).expect("an ARP packet").sender.1, Ipv4Addr::UNSPECIFIED);
     }
 }

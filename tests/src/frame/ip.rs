@@ -80,12 +80,7 @@ pub fn neighbour_advertisement(from: (MacAddr, Ipv6Addr), to: (MacAddr, Ipv6Addr
 #[must_use]
 pub fn router_solicitation(from: (MacAddr, Ipv6Addr)) -> Vec<u8> {
     let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
-    icmpv6(
-        from,
-        (group_mac(group), group),
-        133,
-        &[&[0, 0, 0, 0, 1, 1][..], &from.0.octets()].concat(),
-    )
+    icmpv6(from, (group_mac(group), group), 133, &[&[0, 0, 0, 0, 1, 1][..], &from.0.octets()].concat())
 }
 
 /// The MAC of an IPv6 group (RFC 2464 section 7).
@@ -106,12 +101,7 @@ fn udp(from: u16, to: u16, data: &[u8], addresses: &[&[u8]]) -> Vec<u8> {
 
 fn icmpv6(from: (MacAddr, Ipv6Addr), to: (MacAddr, Ipv6Addr), kind: u8, body: &[u8]) -> Vec<u8> {
     let mut message = [&[kind, 0, 0, 0][..], body].concat();
-    let pseudo = [
-        &[0, 0][..],
-        &short(message.len()).to_be_bytes(),
-        &[0, 0, 0, ICMPV6],
-    ]
-    .concat();
+    let pseudo = [&[0, 0][..], &short(message.len()).to_be_bytes(), &[0, 0, 0, ICMPV6]].concat();
     let sum = internet_checksum(&[&from.1.octets(), &to.1.octets(), &pseudo, &message]);
     message[2..4].copy_from_slice(&sum.to_be_bytes());
     ipv6(from, to, ICMPV6, &message)
@@ -147,10 +137,7 @@ mod tests {
 
     #[test]
     fn a_solicitation_goes_to_the_solicited_node_group() {
-        let from = (
-            MacAddr::from_octets([2, 0, 0, 0, 0, 1]),
-            "fd77::1".parse().expect("an address"),
-        );
+        let from = (MacAddr::from_octets([2, 0, 0, 0, 0, 1]), "fd77::1".parse().expect("an address"));
         let frame = neighbour_solicitation(from, "fd77::12:3456".parse().expect("an address"));
         assert_eq!(&frame[..6], [0x33, 0x33, 0xff, 0x12, 0x34, 0x56]);
         assert_eq!(frame.len(), 14 + 40 + 32);

@@ -32,13 +32,7 @@ pub struct HostOptions {
 
 impl Default for HostOptions {
     fn default() -> Self {
-        Self {
-            mac: None,
-            number: None,
-            subnet: 0,
-            addresses: true,
-            ipv6: true,
-        }
+        Self { mac: None, number: None, subnet: 0, addresses: true, ipv6: true }
     }
 }
 
@@ -46,29 +40,19 @@ impl HostOptions {
     /// Silent: no addresses and no IPv6, for tests that send and count frames themselves.
     #[must_use]
     pub fn bare() -> Self {
-        Self {
-            addresses: false,
-            ipv6: false,
-            ..Self::default()
-        }
+        Self { addresses: false, ipv6: false, ..Self::default() }
     }
 
     /// Up, but without addresses: for DHCP and SLAAC.
     #[must_use]
     pub fn unconfigured() -> Self {
-        Self {
-            addresses: false,
-            ..Self::default()
-        }
+        Self { addresses: false, ..Self::default() }
     }
 
     /// IPv4 only: half as chatty, and ready at once.
     #[must_use]
     pub fn ipv4_only() -> Self {
-        Self {
-            ipv6: false,
-            ..Self::default()
-        }
+        Self { ipv6: false, ..Self::default() }
     }
 
     /// The same with another MAC.
@@ -105,23 +89,14 @@ pub struct Host {
 
 impl Host {
     pub(super) fn create(name: &str, namespace: &str, number: u8, options: HostOptions) -> Self {
-        assert!(
-            name.len() < 12,
-            "{name} is too long: its links are called after it"
-        );
+        assert!(name.len() < 12, "{name} is too long: its links are called after it");
         let namespace = Arc::new(Namespace::create(namespace));
         if !options.ipv6 {
             namespace.sysctl("ipv6/conf/all/disable_ipv6", "1");
             namespace.sysctl("ipv6/conf/default/disable_ipv6", "1");
         }
         let number = options.number.unwrap_or(number);
-        Self {
-            name: name.to_owned(),
-            number,
-            options,
-            namespace,
-            links: Arc::default(),
-        }
+        Self { name: name.to_owned(), number, options, namespace, links: Arc::default() }
     }
 
     /// The name, after which its links in the switch's namespace are called.
@@ -139,24 +114,13 @@ impl Host {
     /// IPv6 address of the first link.
     #[must_use]
     pub fn ipv6(&self) -> Ipv6Addr {
-        Ipv6Addr::new(
-            0xfd77,
-            self.options.subnet.into(),
-            0,
-            0,
-            0,
-            0,
-            0,
-            self.number.into(),
-        )
+        Ipv6Addr::new(0xfd77, self.options.subnet.into(), 0, 0, 0, 0, 0, self.number.into())
     }
 
     /// MAC of the first link.
     #[must_use]
     pub fn mac(&self) -> MacAddr {
-        self.options
-            .mac
-            .unwrap_or(MacAddr::from_octets([2, 0x77, 0, 0, 0, self.number]))
+        self.options.mac.unwrap_or(MacAddr::from_octets([2, 0x77, 0, 0, 0, self.number]))
     }
 
     /// The host's namespace.
@@ -227,21 +191,17 @@ impl Host {
     /// When an address stays tentative or is found to be taken.
     #[track_caller]
     pub fn wait_for_ipv6(&self) {
-        until(
-            &format!("the IPv6 addresses of {} to leave tentative", self.name),
-            DAD_TIME,
-            || {
-                let addresses = self.addresses("inet6");
-                assert!(
-                    !addresses.iter().any(|a| a["dadfailed"] == true),
-                    "duplicate address at {}: {addresses:?}",
-                    self.name
-                );
-                // A link without carrier has no link-local address yet.
-                let link_local = addresses.iter().any(|a| a["scope"] == "link");
-                (link_local && !addresses.iter().any(|a| a["tentative"] == true)).then_some(())
-            },
-        );
+        until(&format!("the IPv6 addresses of {} to leave tentative", self.name), DAD_TIME, || {
+            let addresses = self.addresses("inet6");
+            assert!(
+                !addresses.iter().any(|a| a["dadfailed"] == true),
+                "duplicate address at {}: {addresses:?}",
+                self.name
+            );
+            // A link without carrier has no link-local address yet.
+            let link_local = addresses.iter().any(|a| a["scope"] == "link");
+            (link_local && !addresses.iter().any(|a| a["tentative"] == true)).then_some(())
+        });
     }
 
     /// What `ip -j addr` says of the first link's addresses of one family, `inet` or `inet6`.
@@ -249,9 +209,6 @@ impl Host {
     pub fn addresses(&self, family: &str) -> Vec<serde_json::Value> {
         let links = self.namespace.ip_json(&["addr", "show", "dev", "eth0"]);
         let found = links[0]["addr_info"].as_array().cloned().unwrap_or_default();
-        found
-            .into_iter()
-            .filter(|address| address["family"] == family)
-            .collect()
+        found.into_iter().filter(|address| address["family"] == family).collect()
     }
 }

@@ -25,10 +25,7 @@ impl PortOptions {
     /// A port of a named network.
     #[must_use]
     pub fn network(name: &str) -> Self {
-        Self {
-            network: Some(name.to_owned()),
-            ..Self::default()
-        }
+        Self { network: Some(name.to_owned()), ..Self::default() }
     }
 
     /// Untagged member of one VLAN.
@@ -53,8 +50,7 @@ impl PortOptions {
     /// The same with further arguments.
     #[must_use]
     pub fn with(mut self, extra: &[&str]) -> Self {
-        self.extra
-            .extend(extra.iter().map(|&argument| argument.to_owned()));
+        self.extra.extend(extra.iter().map(|&argument| argument.to_owned()));
         self
     }
 
@@ -76,12 +72,7 @@ impl PortOptions {
             (self.no_learning, "--no-learning"),
             (self.no_flood, "--no-flood"),
         ];
-        arguments.extend(
-            flags
-                .iter()
-                .filter(|(on, _)| *on)
-                .map(|(_, flag)| (*flag).to_owned()),
-        );
+        arguments.extend(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| (*flag).to_owned()));
         arguments.extend(self.extra.iter().cloned());
         arguments
     }

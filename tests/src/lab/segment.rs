@@ -1,5 +1,7 @@
 //! A network outside the switch, behind one of its ports: what an uplink looks like from the switch.
 
+use std::sync::Arc;
+
 use crate::lab::{Host, Lab, PortOptions};
 use crate::namespace::Namespace;
 
@@ -8,7 +10,7 @@ use crate::namespace::Namespace;
 pub struct Segment {
     /// Name of the switch's port to it.
     pub port: String,
-    namespace: Namespace,
+    namespace: Arc<Namespace>,
 }
 
 impl Lab {
@@ -18,7 +20,7 @@ impl Lab {
     /// When a host already has a link.
     #[track_caller]
     pub fn segment(&mut self, name: &str, hosts: &[&Host], options: PortOptions) -> Segment {
-        let namespace = Namespace::create(&format!("{}-{name}", self.name));
+        let namespace = Arc::new(Namespace::create(&format!("{}-{name}", self.name)));
         namespace.ip(&["link add name br0 type bridge stp_state 0 mcast_snooping 0"]);
         namespace.sysctl("ipv6/conf/all/disable_ipv6", "1");
         namespace.sysctl("ipv6/conf/default/disable_ipv6", "1");
@@ -38,6 +40,7 @@ impl Lab {
             "link set dev uplink master br0 up".to_owned(),
         ]);
         self.add_port(&port, options);
+        self.segments.push(namespace.clone());
         Segment { port, namespace }
     }
 }
@@ -45,7 +48,7 @@ impl Lab {
 impl Segment {
     /// The namespace of its bridge.
     #[must_use]
-    pub fn namespace(&self) -> &Namespace {
+    pub fn namespace(&self) -> &Arc<Namespace> {
         &self.namespace
     }
 }

@@ -48,11 +48,8 @@ impl Fdb {
 
     /// A frame of this station came by this port.
     pub(super) fn learn(&mut self, network: Network, mac: Mac, port: PortId, now: Duration) {
-        let known = self.entries.entry((network, mac)).or_insert(Entry {
-            port,
-            kind: Kind::Dynamic,
-            seen: now,
-        });
+        let known =
+            self.entries.entry((network, mac)).or_insert(Entry { port, kind: Kind::Dynamic, seen: now });
         if known.kind != Kind::Sticky {
             known.port = port;
             known.seen = now;
@@ -73,17 +70,12 @@ impl Fdb {
     /// Every entry that has not aged.
     pub(super) fn present(&self, now: Duration) -> BTreeMap<(Network, Mac), Entry> {
         let is_present = |(key, entry): &(&(Network, Mac), &Entry)| !self.is_aged(key.0, **entry, now);
-        self.entries
-            .iter()
-            .filter(is_present)
-            .map(|(key, entry)| (*key, *entry))
-            .collect()
+        self.entries.iter().filter(is_present).map(|(key, entry)| (*key, *entry)).collect()
     }
 
     /// Forgets what was learned at a port.
     pub(super) fn flush_port(&mut self, port: PortId) {
-        self.entries
-            .retain(|_, entry| entry.port != port || entry.kind != Kind::Dynamic);
+        self.entries.retain(|_, entry| entry.port != port || entry.kind != Kind::Dynamic);
     }
 
     /// Forgets everything at a port.

@@ -26,14 +26,6 @@ pub struct PortSettings {
 
 impl Default for PortSettings {
     fn default() -> Self {
-        Self {
-            network: 0,
-            up: true,
-            isolated: false,
-            hairpin: false,
-            learning: true,
-            flood: true,
-            mtu: 1500,
-        }
+        Self { network: 0, up: true, isolated: false, hairpin: false, learning: true, flood: true, mtu: 1500 }
     }
 }

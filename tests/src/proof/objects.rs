@@ -32,8 +32,7 @@ impl BpfObjects {
         let is_ours = |object: &Value| {
             let pins = object["pinned"].as_array();
             pins.is_some_and(|pins| {
-                pins.iter()
-                    .any(|pin| pin.as_str().is_some_and(|path| path.starts_with(&folder)))
+                pins.iter().any(|pin| pin.as_str().is_some_and(|path| path.starts_with(&folder)))
             })
         };
         let mut found = BTreeSet::new();
@@ -85,9 +84,7 @@ impl BpfObjects {
             let present: BTreeSet<BpfObject> = ["prog", "map", "link"]
                 .into_iter()
                 .flat_map(|kind| {
-                    listed(kind)
-                        .into_iter()
-                        .filter_map(move |object| Some((kind, object["id"].as_u64()?)))
+                    listed(kind).into_iter().filter_map(move |object| Some((kind, object["id"].as_u64()?)))
                 })
                 .collect();
             self.0.intersection(&present).copied().collect::<Vec<_>>()
@@ -101,13 +98,9 @@ impl BpfObjects {
 fn listed(kind: &str) -> Vec<Value> {
     // bpftool walks every bpffs and all ids; it fails when another test takes one away meanwhile.
     let read = || {
-        let output = Command::new("bpftool")
-            .args(["-j", "-f", kind, "show"])
-            .output()
-            .expect("bpftool is installed");
-        let json: Value = serde_json::from_slice(&output.stdout)
-            .ok()
-            .filter(|_| output.status.success())?;
+        let output =
+            Command::new("bpftool").args(["-j", "-f", kind, "show"]).output().expect("bpftool is installed");
+        let json: Value = serde_json::from_slice(&output.stdout).ok().filter(|_| output.status.success())?;
         json.as_array().cloned()
     };
     poll(FREEING_TIME, read).unwrap_or_else(|| panic!("bpftool {kind} show fails"))
@@ -115,10 +108,7 @@ fn listed(kind: &str) -> Vec<Value> {
 
 /// What a process holds open, by `/proc/PID/fdinfo`.
 fn held_by(pid: u32) -> Vec<BpfObject> {
-    let entries = fs::read_dir(format!("/proc/{pid}/fdinfo"))
-        .into_iter()
-        .flatten()
-        .flatten();
+    let entries = fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten();
     let texts = entries.filter_map(|entry| fs::read_to_string(entry.path()).ok());
     let read = |line: &str| {
         let (key, value) = line.split_once(':')?;
@@ -130,7 +120,5 @@ fn held_by(pid: u32) -> Vec<BpfObject> {
         };
         Some((kind, value.trim().parse().ok()?))
     };
-    texts
-        .flat_map(|text| text.lines().filter_map(read).collect::<Vec<_>>())
-        .collect()
+    texts.flat_map(|text| text.lines().filter_map(read).collect::<Vec<_>>()).collect()
 }

@@ -22,10 +22,7 @@ impl Bridge {
     /// With the network `default`, as vswitch has it.
     #[must_use]
     pub fn create(namespace: &Arc<Namespace>) -> Self {
-        let mut bridge = Self {
-            namespace: namespace.clone(),
-            networks: BTreeSet::new(),
-        };
+        let mut bridge = Self { namespace: namespace.clone(), networks: BTreeSet::new() };
         bridge.create_network(DEFAULT_NETWORK);
         bridge
     }
@@ -36,16 +33,10 @@ impl Bridge {
     /// When there is one of that name.
     #[track_caller]
     pub fn create_network(&mut self, name: &str) {
-        assert!(
-            self.networks.insert(name.to_owned()),
-            "there is a network {name} already"
-        );
+        assert!(self.networks.insert(name.to_owned()), "there is a network {name} already");
         let link = link_of(name);
-        self.namespace.ip(&[format!(
-            "link add name {link} type bridge stp_state 0 mcast_snooping 0"
-        )]);
-        self.namespace
-            .sysctl(&format!("ipv6/conf/{link}/disable_ipv6"), "1");
+        self.namespace.ip(&[format!("link add name {link} type bridge stp_state 0 mcast_snooping 0")]);
+        self.namespace.sysctl(&format!("ipv6/conf/{link}/disable_ipv6"), "1");
         self.namespace.ip(&[format!("link set dev {link} up")]);
     }
 
@@ -55,17 +46,12 @@ impl Bridge {
     /// When the network is unknown or an option is one that a bridge port does not have.
     #[track_caller]
     pub fn add_port(&mut self, link: &str, options: &PortOptions) {
-        assert!(
-            options.extra.is_empty(),
-            "the bridge rival knows no {:?}",
-            options.extra
-        );
+        assert!(options.extra.is_empty(), "the bridge rival knows no {:?}", options.extra);
         let network = options.network.as_deref().unwrap_or(DEFAULT_NETWORK);
         assert!(self.networks.contains(network), "there is no network {network}");
         let on = |flag: bool| if flag { "on" } else { "off" };
         let flood = on(!options.no_flood);
-        self.namespace
-            .sysctl(&format!("ipv6/conf/{link}/disable_ipv6"), "1");
+        self.namespace.sysctl(&format!("ipv6/conf/{link}/disable_ipv6"), "1");
         self.namespace.ip(&[
             format!("link set dev {link} master {} up", link_of(network)),
             format!(
@@ -102,10 +88,7 @@ impl Bridge {
     #[track_caller]
     pub fn add_entry(&mut self, mac: MacAddr, port: &str, sticky: bool) {
         let (mac, kind) = (mac.to_string(), if sticky { "sticky" } else { "static" });
-        self.namespace.output(
-            "bridge",
-            &["fdb", "replace", &mac, "dev", port, "master", "static", kind],
-        );
+        self.namespace.output("bridge", &["fdb", "replace", &mac, "dev", port, "master", "static", kind]);
     }
 
     /// Learned and configured entries, without the bridges' own.
@@ -126,15 +109,9 @@ fn link_of(network: &str) -> String {
 }
 
 fn read_entry(entry: &serde_json::Value) -> FdbEntry {
-    let text = |key: &str| {
-        entry[key]
-            .as_str()
-            .expect("bridge names mac, port and master of an entry")
-            .to_owned()
-    };
-    let sticky = entry["flags"]
-        .as_array()
-        .is_some_and(|flags| flags.iter().any(|flag| flag == "sticky"));
+    let text =
+        |key: &str| entry[key].as_str().expect("bridge names mac, port and master of an entry").to_owned();
+    let sticky = entry["flags"].as_array().is_some_and(|flags| flags.iter().any(|flag| flag == "sticky"));
     let kind = match (entry["state"].as_str(), sticky) {
         (_, true) => FdbKind::Sticky,
         (Some("static"), false) => FdbKind::Static,

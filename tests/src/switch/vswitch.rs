@@ -28,6 +28,7 @@ pub struct SwitchOptions {
 /// A controller and its CLI.
 pub struct Switch {
     controller: Option<Process>,
+    starts: u32,
     options: SwitchOptions,
     namespace: Arc<Namespace>,
     scratch: Arc<Scratch>,
@@ -41,12 +42,7 @@ impl Switch {
     #[must_use]
     pub fn start(namespace: &Arc<Namespace>, scratch: &Arc<Scratch>, options: &SwitchOptions) -> Self {
         let (namespace, scratch) = (namespace.clone(), scratch.clone());
-        let mut switch = Self {
-            controller: None,
-            options: options.clone(),
-            namespace,
-            scratch,
-        };
+        let mut switch = Self { controller: None, starts: 0, options: options.clone(), namespace, scratch };
         switch.start_again();
         switch
     }
@@ -57,20 +53,11 @@ impl Switch {
     /// As [`Switch::start`].
     pub fn start_again(&mut self) {
         assert!(self.controller.is_none(), "the controller is running");
-        let log = self.scratch.path("vswitch.log");
-        let _ = std::fs::remove_file(&log);
+        self.starts += 1;
+        let log = self.log_path();
         let mut command = self.namespace.command(binary());
-        command
-            .arg("run")
-            .arg("--socket")
-            .arg(self.socket())
-            .arg("--state-dir")
-            .arg(self.scratch.path("state"));
-        command
-            .arg("--bpffs")
-            .arg(self.bpffs())
-            .arg("--no-docker-plugin")
-            .args(&self.options.extra);
+        command.arg("run").arg("--socket").arg(self.socket()).arg("--state-dir").arg(self.state_dir());
+        command.arg("--bpffs").arg(self.bpffs()).arg("--no-docker-plugin").args(&self.options.extra);
         let mut controller = Process::start(&mut command, &log);
         let ready = poll(START_TIME, || {
             let is_ready = controller.output().lines().any(|line| line.starts_with("ready"));
@@ -79,10 +66,9 @@ impl Switch {
         let log = controller.output();
         match ready {
             Some(true) => self.controller = Some(controller),
-            Some(false) => panic!(
-                "vswitch ended with {:?} instead of being ready:\n{log}",
-                controller.status()
-            ),
+            Some(false) => {
+                panic!("vswitch ended with {:?} instead of being ready:\n{log}", controller.status())
+            }
             None => panic!("vswitch was not ready within {START_TIME:?}:\n{log}"),
         }
     }
@@ -91,6 +77,12 @@ impl Switch {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.scratch.path("vswitch.sock")
+    }
+
+    /// The folder of its durable state.
+    #[must_use]
+    pub fn state_dir(&self) -> PathBuf {
+        self.scratch.path("state")
     }
 
     /// The folder of its pins, in the lab's private bpffs.
@@ -118,12 +110,7 @@ impl Switch {
     #[must_use]
     pub fn cli(&self, arguments: &[&str]) -> Output {
         let mut command = self.namespace.command(binary());
-        command
-            .arg("--socket")
-            .arg(self.socket())
-            .args(arguments)
-            .output()
-            .expect("nsenter is installed")
+        command.arg("--socket").arg(self.socket()).args(arguments).output().expect("nsenter is installed")
     }
 
     /// The stdout of a CLI command that must succeed.
@@ -163,10 +150,8 @@ impl Switch {
     #[track_caller]
     pub fn port_add(&self, link: &str, options: &PortOptions) {
         let extra = options.arguments();
-        let arguments: Vec<&str> = ["port", "add", link]
-            .into_iter()
-            .chain(extra.iter().map(String::as_str))
-            .collect();
+        let arguments: Vec<&str> =
+            ["port", "add", link].into_iter().chain(extra.iter().map(String::as_str)).collect();
         self.ok(&arguments);
         self.wait_for_state(link, PortState::Forwarding);
     }
@@ -189,9 +174,7 @@ impl Switch {
     #[must_use]
     #[track_caller]
     pub fn port_show(&self, link: &str) -> Port {
-        self.json::<Vec<Port>>(&["port", "show", link])
-            .pop()
-            .expect("port show LINK shows the one port")
+        self.json::<Vec<Port>>(&["port", "show", link]).pop().expect("port show LINK shows the one port")
     }
 
     /// All ports.
@@ -222,10 +205,7 @@ impl Switch {
     #[must_use]
     #[track_caller]
     pub fn counters(&self, port: &str) -> Counters {
-        self.json::<Vec<PortStats>>(&["stats", port])
-            .pop()
-            .expect("stats LINK shows the one port")
-            .counters
+        self.json::<Vec<PortStats>>(&["stats", port]).pop().expect("stats LINK shows the one port").counters
     }
 
     /// What `status` says.
@@ -259,32 +239,34 @@ impl Switch {
         self.start_again();
     }
 
-    /// `vswitch teardown --yes`; the controller ends with it.
+    /// `vswitch teardown --yes`; the controller, if it runs, ends with it.
     ///
     /// # Panics
     /// When it fails, or the controller stays.
     #[track_caller]
     pub fn teardown(&mut self) {
-        self.ok(&["teardown", "--yes"]);
+        let (state, pins) = (self.state_dir().display().to_string(), self.bpffs().display().to_string());
+        // The paths count when no controller is there to ask.
+        self.ok(&["teardown", "--yes", "--state-dir", &state, "--bpffs", &pins]);
         if let Some(mut controller) = self.controller.take() {
             let ended = controller.wait(SOON);
-            assert!(
-                ended.is_some(),
-                "the controller outlived its teardown:\n{}",
-                controller.output()
-            );
+            assert!(ended.is_some(), "the controller outlived its teardown:\n{}", controller.output());
         }
     }
 
-    /// What the controller logged since its last start.
+    /// What the controller logged since its last start, also after its end.
     #[must_use]
     pub fn log(&self) -> String {
-        self.controller.as_ref().map(Process::output).unwrap_or_default()
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.scratch.path(&format!("vswitch-{}.log", self.starts))
     }
 
     /// Prints the log and the ports, for a test that failed.
     pub fn explain(&self) {
-        eprintln!("--- vswitch said:\n{}", self.log());
+        eprintln!("--- vswitch said (start {}):\n{}", self.starts, self.log());
         if self.controller.is_some() {
             for command in [["port", "show", "--json"], ["fdb", "show", "--json"]] {
                 eprintln!(
@@ -308,26 +290,20 @@ pub fn binary() -> PathBuf {
         assert!(path.is_file(), "VSWITCH_BIN={}: no such file", path.display());
         return path;
     }
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the crate is in a workspace");
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in a workspace");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
     let built = |profile: &str| {
         let path = target.join(profile).join("vswitch");
         let at = path.metadata().and_then(|data| data.modified()).ok()?;
         Some((at, path))
     };
-    ["release", "debug"]
-        .into_iter()
-        .filter_map(built)
-        .max()
-        .map_or_else(
-            || {
-                panic!(
-                    "no vswitch in {}: build it with `cargo build -p vswitch`, or set VSWITCH_BIN",
-                    target.display()
-                )
-            },
-            |(_, path)| path,
-        )
+    ["release", "debug"].into_iter().filter_map(built).max().map_or_else(
+        || {
+            panic!(
+                "no vswitch in {}: build it with `cargo build -p vswitch`, or set VSWITCH_BIN",
+                target.display()
+            )
+        },
+        |(_, path)| path,
+    )
 }

@@ -33,12 +33,8 @@ impl DhcpServer {
             format!("--dhcp-leasefile={}", leases.display()),
             format!("--dhcp-range={a}.{b}.{c}.100,{a}.{b}.{c}.199,10m"),
         );
-        let pid = format!(
-            "--pid-file={}",
-            lab.scratch()
-                .path(&format!("{}-dnsmasq.pid", host.name()))
-                .display()
-        );
+        let pid =
+            format!("--pid-file={}", lab.scratch().path(&format!("{}-dnsmasq.pid", host.name())).display());
         let fixed = [
             "--keep-in-foreground",
             "--conf-file=/dev/null",
@@ -48,14 +44,7 @@ impl DhcpServer {
             "--log-dhcp",
             "--log-facility=-",
         ];
-        let here = [
-            "--interface=eth0",
-            "--bind-interfaces",
-            "--user=root",
-            &file,
-            &range,
-            &pid,
-        ];
+        let here = ["--interface=eth0", "--bind-interfaces", "--user=root", &file, &range, &pid];
         let dnsmasq = lab.daemon(host, "dnsmasq", &[&fixed[..], &here].concat());
         until("dnsmasq to be ready", PATIENCE, || {
             assert!(dnsmasq.status().is_none(), "dnsmasq ended:\n{}", dnsmasq.output());
@@ -83,9 +72,7 @@ pub fn udhcpc(lab: &Lab, host: &Host) -> Ipv4Addr {
     );
     let output = host
         .command("busybox")
-        .args([
-            "udhcpc", "-i", "eth0", "-f", "-n", "-q", "-t", "20", "-T", "2", "-s",
-        ])
+        .args(["udhcpc", "-i", "eth0", "-f", "-n", "-q", "-t", "20", "-T", "2", "-s"])
         .arg(script)
         .output()
         .expect("busybox-static is installed");
@@ -110,30 +97,14 @@ pub fn dhclient(lab: &Lab, host: &Host) -> Ipv4Addr {
     );
     let file = |kind: &str| lab.scratch().path(&format!("{}-dhclient.{kind}", host.name()));
     let mut command = host.command("dhclient");
-    command
-        .args(["-4", "-d", "-v", "-cf", "/dev/null", "-sf"])
-        .arg(script);
-    command
-        .arg("-lf")
-        .arg(file("leases"))
-        .arg("-pf")
-        .arg(file("pid"))
-        .arg("eth0");
+    command.args(["-4", "-d", "-v", "-cf", "/dev/null", "-sf"]).arg(script);
+    command.arg("-lf").arg(file("leases")).arg("-pf").arg(file("pid")).arg("eth0");
     let mut client = Process::start(&mut command, &file("log"));
-    until(
-        &format!("dhclient at {} to get an address", host.name()),
-        PATIENCE,
-        || {
-            let ended = client.status();
-            assert!(
-                ended.is_none(),
-                "dhclient at {} ended with {ended:?}:\n{}",
-                host.name(),
-                client.output()
-            );
-            address_of(host)
-        },
-    )
+    until(&format!("dhclient at {} to get an address", host.name()), PATIENCE, || {
+        let ended = client.status();
+        assert!(ended.is_none(), "dhclient at {} ended with {ended:?}:\n{}", host.name(), client.output());
+        address_of(host)
+    })
 }
 
 fn address_of(host: &Host) -> Option<Ipv4Addr> {
@@ -159,11 +130,7 @@ impl RouterDaemon {
         std::fs::write(&config, text).expect("the lab's folder is writable");
         let pid = lab.scratch().path(&format!("{}-radvd.pid", host.name()));
         let (config, pid) = (config.display().to_string(), pid.display().to_string());
-        let radvd = lab.daemon(
-            host,
-            "radvd",
-            &["-n", "-d", "1", "-m", "stderr", "-C", &config, "-p", &pid],
-        );
+        let radvd = lab.daemon(host, "radvd", &["-n", "-d", "1", "-m", "stderr", "-C", &config, "-p", &pid]);
         until("radvd to be ready", PATIENCE, || {
             assert!(radvd.status().is_none(), "radvd ended:\n{}", radvd.output());
             std::path::Path::new(&pid).exists().then_some(())
@@ -177,18 +144,13 @@ impl RouterDaemon {
     #[track_caller]
     pub fn wait_for_address(host: &Host, prefix: &str) {
         let start = prefix.trim_end_matches(':').to_owned() + ":";
-        until(
-            &format!("{} to have an address of {prefix}/64", host.name()),
-            PATIENCE,
-            || {
-                host.addresses("inet6")
-                    .iter()
-                    .any(|a| {
-                        a["local"].as_str().is_some_and(|text| text.starts_with(&start))
-                            && a["tentative"] != true
-                    })
-                    .then_some(())
-            },
-        );
+        until(&format!("{} to have an address of {prefix}/64", host.name()), PATIENCE, || {
+            host.addresses("inet6")
+                .iter()
+                .any(|a| {
+                    a["local"].as_str().is_some_and(|text| text.starts_with(&start)) && a["tentative"] != true
+                })
+                .then_some(())
+        });
     }
 }

@@ -35,10 +35,7 @@ pub fn ping6(from: &Host, to: &Host, size: usize, count: usize) {
 #[track_caller]
 pub fn ping_address(from: &Host, to: IpAddr, size: usize, count: usize) {
     if let Err(said) = try_ping(from, to, size, count) {
-        panic!(
-            "{} pings {to} with {size} octets, {count} times:\n{said}",
-            from.name()
-        );
+        panic!("{} pings {to} with {size} octets, {count} times:\n{said}", from.name());
     }
 }
 
@@ -66,9 +63,5 @@ pub fn try_ping(from: &Host, to: IpAddr, size: usize, count: usize) -> Result<()
     let said =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     let expected = format!("{count} packets transmitted, {count} received, 0% packet loss");
-    if said.contains(&expected) {
-        Ok(())
-    } else {
-        Err(said)
-    }
+    if said.contains(&expected) { Ok(()) } else { Err(said) }
 }

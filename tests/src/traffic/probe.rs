@@ -55,21 +55,12 @@ impl Probe {
     #[must_use]
     #[track_caller]
     pub fn start(from: &Host, to: &Host, rate: u32) -> Self {
-        let (there, here) = (
-            SocketAddr::from((to.ipv4(), 0)),
-            SocketAddr::from((from.ipv4(), 0)),
-        );
-        let answering = to
-            .run(|| UdpSocket::bind(there))
-            .expect("the host has its address");
-        let asking = from
-            .run(|| UdpSocket::bind(here))
-            .expect("the host has its address");
+        let (there, here) = (SocketAddr::from((to.ipv4(), 0)), SocketAddr::from((from.ipv4(), 0)));
+        let answering = to.run(|| UdpSocket::bind(there)).expect("the host has its address");
+        let asking = from.run(|| UdpSocket::bind(here)).expect("the host has its address");
         let there = answering.local_addr().expect("a bound socket has an address");
         for socket in [&asking, &answering] {
-            socket
-                .set_read_timeout(Some(Duration::from_millis(100)))
-                .expect("the timeout is not zero");
+            socket.set_read_timeout(Some(Duration::from_millis(100))).expect("the timeout is not zero");
         }
         let first = poll(SOON, || exchange_one(&asking, &answering, there));
         assert!(first.is_some(), "{} does not reach {}", from.name(), to.name());
@@ -88,14 +79,7 @@ impl Probe {
             let (stop, sent, done) = (stop.clone(), sent.clone(), all_back.clone());
             move || collect_until(&asking, &sent, &stop, &done)
         });
-        Self {
-            stop,
-            sent,
-            sender,
-            receiver,
-            echo,
-            all_back,
-        }
+        Self { stop, sent, sender, receiver, echo, all_back }
     }
 
     /// How many datagrams were sent so far.

@@ -10,9 +10,7 @@ use crate::namespace::Namespace;
 pub fn stack_counters(namespace: &Namespace) -> BTreeMap<String, u64> {
     let mut counters = BTreeMap::new();
     for file in ["snmp", "netstat"] {
-        counters.extend(read_pairs_of_lines(
-            &namespace.read(&format!("/proc/thread-self/net/{file}")),
-        ));
+        counters.extend(read_pairs_of_lines(&namespace.read(&format!("/proc/thread-self/net/{file}"))));
     }
     let snmp6 = namespace.read("/proc/thread-self/net/snmp6");
     counters.extend(snmp6.lines().filter_map(|line| {
@@ -25,9 +23,8 @@ pub fn stack_counters(namespace: &Namespace) -> BTreeMap<String, u64> {
 /// Reads a line of names, then a line of values, with the same `Prefix:`.
 fn read_pairs_of_lines(text: &str) -> BTreeMap<String, u64> {
     let lines: Vec<&str> = text.lines().collect();
-    let pairs = lines
-        .chunks_exact(2)
-        .filter_map(|pair| Some((pair[0].split_once(':')?, pair[1].split_once(':')?)));
+    let pairs =
+        lines.chunks_exact(2).filter_map(|pair| Some((pair[0].split_once(':')?, pair[1].split_once(':')?)));
     pairs
         .flat_map(|((prefix, names), (_, values))| {
             names
@@ -54,11 +51,7 @@ pub fn checksum_errors(host: &Host) -> u64 {
 pub fn assert_no_checksum_errors(hosts: &[&Host]) {
     for host in hosts {
         let errors = errors(host);
-        assert!(
-            errors.is_empty(),
-            "{} saw wrong checksums: {errors:?}",
-            host.name()
-        );
+        assert!(errors.is_empty(), "{} saw wrong checksums: {errors:?}", host.name());
     }
 }
 
@@ -68,20 +61,14 @@ fn errors(host: &Host) -> BTreeMap<String, u64> {
         counters.contains_key("TcpInCsumErrors") && counters.contains_key("Udp6InCsumErrors"),
         "no such counters"
     );
-    counters
-        .into_iter()
-        .filter(|(name, value)| name.ends_with("InCsumErrors") && *value != 0)
-        .collect()
+    counters.into_iter().filter(|(name, value)| name.ends_with("InCsumErrors") && *value != 0).collect()
 }
 
 /// Packets that the stack of a namespace forwarded between links, both families.
 #[must_use]
 pub fn forwarded_by_stack(namespace: &Namespace) -> u64 {
     let counters = stack_counters(namespace);
-    ["IpForwDatagrams", "Ip6OutForwDatagrams"]
-        .iter()
-        .map(|name| counters[*name])
-        .sum()
+    ["IpForwDatagrams", "Ip6OutForwDatagrams"].iter().map(|name| counters[*name]).sum()
 }
 
 #[cfg(test)]
@@ -94,10 +81,7 @@ mod tests {
             read_pairs_of_lines("Tcp: MaxConn InCsumErrors\nTcp: -1 3\nUdp: InCsumErrors\nUdp: 0\n");
         assert_eq!(
             counters,
-            BTreeMap::from([
-                ("TcpInCsumErrors".to_owned(), 3),
-                ("UdpInCsumErrors".to_owned(), 0)
-            ])
+            BTreeMap::from([("TcpInCsumErrors".to_owned(), 3), ("UdpInCsumErrors".to_owned(), 0)])
         );
     }
 }

@@ -34,13 +34,7 @@ pub fn tcp_transfer(a: &Host, b: &Host, octets: usize) {
 #[track_caller]
 pub fn tcp_send(from: &Host, to: &Host, address: IpAddr, octets: usize) {
     let (sent, received) = transfer(from, to, address, octets, 1);
-    assert!(
-        sent == received,
-        "{} octets from {} to {} arrived changed",
-        octets,
-        from.name(),
-        to.name()
-    );
+    assert!(sent == received, "{} octets from {} to {} arrived changed", octets, from.name(), to.name());
 }
 
 /// Sends `octets` over each of `count` connections at once, half of them each way.
@@ -56,10 +50,7 @@ pub fn parallel_flows(a: &Host, b: &Host, count: usize, octets: usize) {
                 scope.spawn(move || transfer(from, to, to.ipv4().into(), octets, n as u64 + 2))
             })
             .collect();
-        flows
-            .into_iter()
-            .map(|flow| flow.join().expect("a flow of several failed"))
-            .collect()
+        flows.into_iter().map(|flow| flow.join().expect("a flow of several failed")).collect()
     });
     for (n, (sent, received)) in results.iter().enumerate() {
         assert!(
@@ -73,39 +64,27 @@ pub fn parallel_flows(a: &Host, b: &Host, count: usize, octets: usize) {
 
 /// Hashes of what was sent and of what arrived.
 fn transfer(from: &Host, to: &Host, address: IpAddr, octets: usize, seed: u64) -> (Hash, Hash) {
-    let listener = to
-        .run(|| TcpListener::bind(SocketAddr::new(address, 0)))
-        .expect("the host has its address");
+    let listener =
+        to.run(|| TcpListener::bind(SocketAddr::new(address, 0))).expect("the host has its address");
     let there = listener.local_addr().expect("a bound socket has an address");
     let stream = || {
         let stream = from
             .run(|| TcpStream::connect_timeout(&there, STALL))
             .unwrap_or_else(|error| panic!("connect to {there}: {error}"));
-        stream
-            .set_write_timeout(Some(STALL))
-            .expect("the timeout is not zero");
-        stream
-            .set_read_timeout(Some(STALL))
-            .expect("the timeout is not zero");
+        stream.set_write_timeout(Some(STALL)).expect("the timeout is not zero");
+        stream.set_read_timeout(Some(STALL)).expect("the timeout is not zero");
         stream
     };
     thread::scope(|scope| {
         let receiver = scope.spawn(|| {
             let (stream, _) = listener.accept().expect("the sender connected");
-            stream
-                .set_read_timeout(Some(STALL))
-                .expect("the timeout is not zero");
+            stream.set_read_timeout(Some(STALL)).expect("the timeout is not zero");
             receive(stream)
         });
         // Connected first: were it refused, the receiver would wait for ever.
         let sender = connect_or_release(stream, there, to);
         let sent = send(sender, octets, seed);
-        (
-            sent,
-            receiver
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-        )
+        (sent, receiver.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })
 }
 
@@ -129,9 +108,7 @@ fn send(mut stream: TcpStream, octets: usize, seed: u64) -> Hash {
             .unwrap_or_else(|error| panic!("with {left} of {octets} octets to send: {error}"));
         left -= part.len();
     }
-    stream
-        .shutdown(std::net::Shutdown::Write)
-        .expect("the connection is open");
+    stream.shutdown(std::net::Shutdown::Write).expect("the connection is open");
     // Wait until the receiver closes: then it has read everything.
     let _ = stream.read(&mut [0]);
     hash.finalize().into()

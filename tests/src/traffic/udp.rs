@@ -23,16 +23,10 @@ pub fn udp_exchange(a: &Host, b: &Host, sizes: &[usize]) {
 
 #[track_caller]
 fn exchange(a: &Host, b: &Host, (from, to): (IpAddr, IpAddr), sizes: &[usize]) {
-    let asking = a
-        .run(|| UdpSocket::bind(SocketAddr::new(from, 0)))
-        .expect("the host has its address");
-    let answering = b
-        .run(|| UdpSocket::bind(SocketAddr::new(to, 0)))
-        .expect("the host has its address");
+    let asking = a.run(|| UdpSocket::bind(SocketAddr::new(from, 0))).expect("the host has its address");
+    let answering = b.run(|| UdpSocket::bind(SocketAddr::new(to, 0))).expect("the host has its address");
     for socket in [&asking, &answering] {
-        socket
-            .set_read_timeout(Some(PATIENCE))
-            .expect("the timeout is not zero");
+        socket.set_read_timeout(Some(PATIENCE)).expect("the timeout is not zero");
     }
     let there = answering.local_addr().expect("a bound socket has an address");
     thread::scope(|scope| {
@@ -54,10 +48,7 @@ fn exchange(a: &Host, b: &Host, (from, to): (IpAddr, IpAddr), sizes: &[usize]) {
             let back = asking
                 .recv(&mut buffer)
                 .unwrap_or_else(|error| panic!("a datagram of {size} octets to {there} got lost: {error}"));
-            assert!(
-                buffer[..back] == data,
-                "a datagram of {size} octets to {there} came back changed"
-            );
+            assert!(buffer[..back] == data, "a datagram of {size} octets to {there} came back changed");
         }
     });
 }
