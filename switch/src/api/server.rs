@@ -165,6 +165,8 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(context.bounds.head)
         .max_buf_size(CONNECTION_BUFFER)
+        // A client that has said all it has to say still wants its answer.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(serving);
     let ended = tokio::select! {

@@ -144,10 +144,34 @@ impl Controller {
         Ok(removed)
     }
 
-    /// Puts the port's static and sticky entries into the FDB.
+    /// Puts the port's static and sticky entries into the FDB, and the host that was said to be behind it.
     pub(super) fn install_entries(&mut self, port: PortId) -> Result<(), ApiError> {
         let entries = self.state.ports.get(&port.0).map(|state| state.entries.clone()).unwrap_or_default();
+        self.install_endpoint(port)?;
         entries.iter().try_for_each(|entry| self.install_entry(port, entry))
+    }
+
+    /// Makes the host that the user says is behind the port known: where its MAC is, and who has its addresses.
+    pub(super) fn install_endpoint(&mut self, port: PortId) -> Result<(), ApiError> {
+        let Some(state) = self.state.ports.get(&port.0) else { return Ok(()) };
+        let Some(mac) = state.options.mac else { return Ok(()) };
+        let domain = self.state.networks.get(&state.network).map_or(0, |network| network.domain);
+        let ips = state.options.ips.clone();
+        self.install_entry(port, &EntryState { mac, vlan: None, sticky: false })?;
+        self.configure_neighbours(DomainId(domain), mac, port, &ips);
+        Ok(())
+    }
+
+    /// Takes it back.
+    pub(super) fn withdraw_endpoint(&mut self, port: PortId) -> Result<(), ApiError> {
+        let mac = self.state.ports.get(&port.0).and_then(|state| state.options.mac);
+        if let Some(key) =
+            mac.and_then(|mac| self.entry_key(port, &EntryState { mac, vlan: None, sticky: false }))
+        {
+            self.remove_entry(key)?;
+        }
+        self.unconfigure_neighbours(port);
+        Ok(())
     }
 
     fn install_entry(&mut self, port: PortId, entry: &EntryState) -> Result<(), ApiError> {
@@ -166,7 +190,7 @@ impl Controller {
                 self.remove_entry(key)?;
             }
         }
-        Ok(())
+        self.withdraw_endpoint(port)
     }
 
     fn entry_key(&self, port: PortId, entry: &EntryState) -> Option<FdbKey> {

@@ -53,7 +53,7 @@ impl Controller {
         };
         self.state.ports.insert(port.0, state);
         self.datapath.clear_counters(port).map_err(|e| datapath_failed(&e))?;
-        if let Err(error) = self.converge(port).await {
+        if let Err(error) = self.converge(port).await.and_then(|()| self.install_entries(port)) {
             self.unmake(port).await;
             return Err(error);
         }
@@ -78,11 +78,12 @@ impl Controller {
             after.network = network;
             // Its stations belong to the network it leaves.
             self.flush_port(port)?;
-            self.withdraw_entries(port)?;
         }
+        self.withdraw_entries(port)?;
         self.state.ports.insert(port.0, after);
         if let Err(error) = self.converge(port).await {
             self.state.ports.insert(port.0, before);
+            self.install_entries(port)?;
             self.save()?;
             return Err(error);
         }

@@ -2,7 +2,7 @@
 //! those that it cannot.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use vswitch_common::domain::DomainId;
 use vswitch_common::event::{Notice, PuntRecord};
@@ -47,6 +47,8 @@ pub struct Neighbours {
 struct Known {
     mac: MacAddr,
     port: PortId,
+    /// Said by the user: nobody on the wire can say otherwise.
+    is_configured: bool,
 }
 
 impl Neighbours {
@@ -72,6 +74,9 @@ impl Neighbours {
     /// Learns who has an address; false if the port claims too many.
     fn learn(&mut self, domain: u16, ip: Ipv4Addr, known: Known) -> bool {
         let key = (domain, ip);
+        if self.known.get(&key).is_some_and(|old| old.is_configured && !known.is_configured) {
+            return false;
+        }
         let is_new_here = self.known.get(&key).is_none_or(|old| old.port != known.port);
         if is_new_here && self.by_port.get(&known.port).is_some_and(|count| *count >= PER_PORT) {
             return false;
@@ -90,8 +95,8 @@ impl Neighbours {
     }
 
     /// Forgets those that `is_gone` names, and says which.
-    fn forget(&mut self, is_gone: impl Fn(u16, MacAddr, PortId) -> bool) -> Vec<NeighbourKey> {
-        let gone = self.known.iter().filter(|((domain, _), known)| is_gone(*domain, known.mac, known.port));
+    fn forget(&mut self, is_gone: impl Fn(u16, &Known) -> bool) -> Vec<NeighbourKey> {
+        let gone = self.known.iter().filter(|((domain, _), known)| is_gone(*domain, known));
         let gone: Vec<(u16, Ipv4Addr)> = gone.map(|(key, _)| *key).collect();
         for key in &gone {
             if let Some(known) = self.known.remove(key) {
@@ -111,14 +116,10 @@ impl Controller {
             return;
         }
         let (mac, port) = (MacAddr::from_bits(notice.mac), PortId(notice.port));
-        if !self.neighbours.learn(notice.domain, ip, Known { mac, port }) {
+        if !self.neighbours.learn(notice.domain, ip, Known { mac, port, is_configured: false }) {
             return tracing::debug!(%ip, %mac, port = port.0, "the port claims too many addresses");
         }
-        let key = NeighbourKey::v4(DomainId(notice.domain), ip.octets());
-        if let Err(error) = self.datapath().set_neighbour(&key, Some(Neighbour(mac.bits()))) {
-            tracing::debug!(%ip, %mac, error = chain(&error), "cannot remember a neighbour");
-        }
-        tracing::trace!(%ip, %mac, port = port.0, "neighbour");
+        self.publish_neighbour(DomainId(notice.domain), ip, mac);
     }
 
     /// A frame that the data path could not decide about: an ARP request for an address nobody is known to have.
@@ -138,14 +139,44 @@ impl Controller {
 
     /// A port was flushed: what was behind it is no longer answered for.
     pub(crate) fn forget_neighbours_of(&mut self, port: PortId) {
-        let gone = self.neighbours.forget(|_, _, at| at == port);
+        let gone = self.neighbours.forget(|_, known| known.port == port && !known.is_configured);
         self.withdraw_neighbours(&gone);
     }
 
     /// A station was forgotten.
     pub(crate) fn forget_neighbours_at(&mut self, key: FdbKey) {
-        let gone = self.neighbours.forget(|domain, mac, _| domain == key.domain().0 && mac == key.mac());
+        let gone = self.neighbours.forget(|domain, known| {
+            domain == key.domain().0 && known.mac == key.mac() && !known.is_configured
+        });
         self.withdraw_neighbours(&gone);
+    }
+
+    /// The user says which addresses the host behind a port has.
+    pub(crate) fn configure_neighbours(
+        &mut self,
+        domain: DomainId,
+        mac: MacAddr,
+        port: PortId,
+        ips: &[IpAddr],
+    ) {
+        for ip in ips.iter().filter_map(|ip| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None }) {
+            if self.neighbours.learn(domain.0, ip, Known { mac, port, is_configured: true }) {
+                self.publish_neighbour(domain, ip, mac);
+            }
+        }
+    }
+
+    /// No longer.
+    pub(crate) fn unconfigure_neighbours(&mut self, port: PortId) {
+        let gone = self.neighbours.forget(|_, known| known.port == port && known.is_configured);
+        self.withdraw_neighbours(&gone);
+    }
+
+    fn publish_neighbour(&mut self, domain: DomainId, ip: Ipv4Addr, mac: MacAddr) {
+        let key = NeighbourKey::v4(domain, ip.octets());
+        if let Err(error) = self.datapath().set_neighbour(&key, Some(Neighbour(mac.bits()))) {
+            tracing::debug!(%ip, %mac, error = chain(&error), "cannot remember a neighbour");
+        }
     }
 
     fn withdraw_neighbours(&mut self, gone: &[NeighbourKey]) {
@@ -161,7 +192,7 @@ impl Controller {
 mod tests {
     use super::*;
 
-    const ONE: Known = Known { mac: MacAddr::from_bits(1), port: PortId(1) };
+    const ONE: Known = Known { mac: MacAddr::from_bits(1), port: PortId(1), is_configured: false };
 
     #[test]
     fn a_question_is_flooded_once_and_again_when_the_host_asks_again() {
@@ -195,11 +226,18 @@ mod tests {
     }
 
     #[test]
+    fn what_the_user_says_stands_against_the_wire() {
+        let mut neighbours = Neighbours::default();
+        neighbours.learn(1, Ipv4Addr::from(1), Known { is_configured: true, ..ONE });
+        assert!(!neighbours.learn(1, Ipv4Addr::from(1), Known { mac: MacAddr::from_bits(2), ..ONE }));
+    }
+
+    #[test]
     fn a_flushed_port_takes_its_neighbours_along() {
         let mut neighbours = Neighbours::default();
         neighbours.learn(1, Ipv4Addr::from(1), ONE);
         neighbours.learn(1, Ipv4Addr::from(2), Known { port: PortId(2), ..ONE });
-        assert_eq!(neighbours.forget(|_, _, port| port == PortId(1)).len(), 1);
+        assert_eq!(neighbours.forget(|_, known| known.port == PortId(1)).len(), 1);
         assert_eq!(neighbours.known.len(), 1);
     }
 }
