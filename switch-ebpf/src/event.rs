@@ -19,15 +19,10 @@ pub(crate) fn notice(admitted: &Admitted, kind: NoticeKind, from: PortId) {
     publish(admitted, kind, from, [0; 16]);
 }
 
-/// Says that the source has an IPv4 address.
+/// Says that the source has an address.
 #[inline(always)]
-pub(crate) fn neighbour(admitted: &Admitted, [a, b, c, d]: [u8; 4]) {
-    publish(
-        admitted,
-        NoticeKind::Neighbour,
-        PortId::NOBODY,
-        [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-    );
+pub(crate) fn neighbour(admitted: &Admitted, kind: NoticeKind, ip: [u8; 16]) {
+    publish(admitted, kind, PortId::NOBODY, ip);
 }
 
 #[inline(always)]

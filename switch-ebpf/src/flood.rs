@@ -1,51 +1,96 @@
 //! Flooding: a copy to each member of the network but the ingress. There is this one mechanism; XDP passes floods up to it.
+//!
+//! In a VLAN some members want the frame tagged and some untagged. The list is gone through twice: first for those who want
+//! it as it is, then, with the tag pushed or popped once, for the others.
 
 use vswitch_common::limits::FLOOD_MEMBERS;
 use vswitch_common::policy;
-use vswitch_common::port::flag;
+use vswitch_common::port::{PortConfig, PortId, flag};
 use vswitch_common::verdict::DropReason;
+use vswitch_common::vlan::{Form, Tag};
 
 use crate::packet::{Frame as _, Round, TcFrame, repeat};
 use crate::pipeline::Ingress;
-use crate::{count, egress, maps};
+use crate::{count, egress, maps, vlan};
 
-/// What a round of the loop needs; the same for all rounds but for `is_sent`. A count of copies would be another state for
-/// the verifier each round, and the loop would never converge.
+/// What a round of the loop needs; the same for all rounds of a pass but for `is_counted`. A count of copies would be another
+/// state for the verifier each round, and the loop would never converge.
 struct Flood<'a> {
     frame: &'a TcFrame,
     ingress: Ingress,
     bytes: u32,
     segments: u32,
-    is_sent: u32,
+    vid: u16,
+    form: u16,
+    is_counted: u32,
 }
 
-/// Sends the copies and says whether there were any.
+/// Sends the copies and says whether there was anybody to send one to.
 #[inline(always)]
-pub(crate) fn flood(frame: &TcFrame, ingress: Ingress) -> bool {
+pub(crate) fn flood(frame: &TcFrame, ingress: Ingress, vid: u16) -> bool {
     let places = maps::network(ingress.config.network).map_or(0, |network| network.places);
     let rounds = if places < FLOOD_MEMBERS { places } else { FLOOD_MEMBERS };
-    let mut flood = Flood { frame, ingress, bytes: frame.length(), segments: frame.segments(), is_sent: 0 };
+    let tag = frame.tag();
+    let mut flood = Flood {
+        frame,
+        ingress,
+        bytes: frame.length(),
+        segments: frame.segments(),
+        vid,
+        form: tag.form().0,
+        is_counted: 0,
+    };
+    if vid != 0 && tag.form().0 == Form::PRIORITY.0 {
+        // Nobody wants it as it is.
+        flood.change(tag, Form::UNTAGGED);
+    }
     repeat(rounds, &mut flood);
-    flood.is_sent != 0
+    if vid != 0 {
+        let other = if flood.form == Form::UNTAGGED.0 { Form(vid) } else { Form::UNTAGGED };
+        if flood.change(tag, other) {
+            repeat(rounds, &mut flood);
+        }
+    }
+    flood.is_counted != 0
+}
+
+impl Flood<'_> {
+    /// Brings the frame into another form.
+    #[inline(always)]
+    fn change(&mut self, tag: Tag, to: Form) -> bool {
+        let is_changed = self.frame.retag(tag, Form(self.form), to);
+        self.form = to.0;
+        is_changed
+    }
+
+    /// Whether the member gets a copy of the frame in its present form.
+    #[inline(always)]
+    fn is_for(&self, id: PortId, config: &PortConfig) -> bool {
+        if !config.has(flag::FLOOD)
+            || policy::may_leave((self.ingress.id, self.ingress.config), (id, config)).is_err()
+        {
+            return false;
+        }
+        match vlan::leave(id, config, self.vid) {
+            Ok(wanted) => !wanted.differs_from(Form(self.form)),
+            Err(_) => false,
+        }
+    }
 }
 
 impl Round for Flood<'_> {
     /// Sends a copy to the member at place `index` of the network's flood list, if there is one that may have it.
     #[inline(always)]
     fn run(&mut self, index: u32) {
-        let ingress = self.ingress;
-        let Some(id) = maps::member(ingress.config.network, index as u16) else {
-            return;
-        };
+        let Some(id) = maps::member(self.ingress.config.network, index as u16) else { return };
         let Some(config) = maps::port(id) else { return };
-        if !config.has(flag::FLOOD) || policy::may_leave((ingress.id, ingress.config), (id, config)).is_err()
-        {
+        if !self.is_for(id, config) {
             return;
         }
+        self.is_counted = 1;
         if !egress::fits(self.frame, config) {
             count::drop(id, self.segments, DropReason::TooBig);
         } else if egress::send_copy(self.frame, config) {
-            self.is_sent = 1;
             count::tx(id, self.segments, self.bytes);
         } else {
             count::drop(id, self.segments, DropReason::EgressFailed);

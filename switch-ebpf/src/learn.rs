@@ -2,6 +2,7 @@
 
 use vswitch_common::event::NoticeKind;
 use vswitch_common::fdb::{self, FdbEntry, Learn};
+use vswitch_common::nd::is_unspecified;
 use vswitch_common::neighbour::NeighbourKey;
 use vswitch_common::port::PortId;
 
@@ -69,16 +70,24 @@ fn port_is_full(admitted: &Admitted) -> bool {
     limit != 0 && maps::dynamic_entries(admitted.ingress.id) >= u64::from(limit)
 }
 
-/// Tells the controller who has which address, when that is news. Probes say nothing of the kind, and an ARP packet that
-/// speaks for another station is not believed.
+/// Tells the controller who has which address, when that is news. Probes say nothing of the kind, and a packet that speaks
+/// for another station is not believed.
 #[inline(always)]
 fn note_neighbour(admitted: &Admitted) {
-    let arp = &admitted.arp;
-    if !arp.is_some() || arp.is_probe() || arp.sender_mac.bits() != admitted.ethernet.source.bits() {
-        return;
+    let (arp, nd, source) = (&admitted.arp, &admitted.nd, admitted.ethernet.source.bits());
+    if arp.is_some() && !arp.is_probe() && arp.sender_mac.bits() == source {
+        let key = NeighbourKey::v4(admitted.domain, arp.sender_ip);
+        note_if_news(admitted, NoticeKind::Neighbour, key);
+    } else if nd.is_some() && !is_unspecified(&nd.claimed()) && nd.mac.bits() == source {
+        let key = NeighbourKey::v6(admitted.domain, nd.claimed());
+        note_if_news(admitted, NoticeKind::NeighbourV6, key);
     }
-    let known = maps::neighbour(NeighbourKey::v4(admitted.domain, arp.sender_ip));
-    if known.is_none_or(|known| known.0 != arp.sender_mac.bits()) {
-        event::neighbour(admitted, arp.sender_ip);
+}
+
+#[inline(always)]
+fn note_if_news(admitted: &Admitted, kind: NoticeKind, key: NeighbourKey) {
+    let known = maps::neighbour(key);
+    if known.is_none_or(|known| known.0 != admitted.ethernet.source.bits()) {
+        event::neighbour(admitted, kind, key.ip);
     }
 }

@@ -2,17 +2,21 @@
 
 use vswitch_common::fdb;
 use vswitch_common::policy;
-use vswitch_common::port::PortId;
+use vswitch_common::port::{PortConfig, PortId};
 use vswitch_common::verdict::Verdict;
 
-use crate::maps;
 use crate::pipeline::Admitted;
+use crate::{maps, vlan};
 
 /// Out of the station's port if it is known, else to everybody.
 #[inline(always)]
 pub(crate) fn destination(admitted: &Admitted) -> Verdict {
     if admitted.ethernet.destination.is_group() {
         return Verdict::Flood(admitted.domain);
+    }
+    if admitted.ethernet.destination.bits() == admitted.ethernet.source.bits() {
+        // The station is where it speaks, whether that has been learned yet or not.
+        return out_of(admitted, admitted.ingress.id, admitted.ingress.config);
     }
     let entry = maps::fdb(admitted.key(admitted.ethernet.destination));
     let port = PortId(entry.port);
@@ -22,8 +26,17 @@ pub(crate) fn destination(admitted: &Admitted) -> Verdict {
     if !fdb::is_current(&entry, config, admitted.now_ns) {
         return Verdict::Flood(admitted.domain);
     }
-    match policy::may_leave((admitted.ingress.id, admitted.ingress.config), (port, config)) {
-        Ok(()) => Verdict::Forward(port),
+    out_of(admitted, port, config)
+}
+
+/// Out of the port, if the frame may.
+#[inline(always)]
+fn out_of(admitted: &Admitted, port: PortId, config: &PortConfig) -> Verdict {
+    if let Err(reason) = policy::may_leave((admitted.ingress.id, admitted.ingress.config), (port, config)) {
+        return Verdict::Drop(reason);
+    }
+    match vlan::leave(port, config, admitted.vid) {
+        Ok(form) => Verdict::Forward(port, form),
         Err(reason) => Verdict::Drop(reason),
     }
 }

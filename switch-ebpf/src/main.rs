@@ -11,20 +11,21 @@
 
 mod pipeline;
 
-mod learn;
-mod lookup;
 mod parse;
 mod port;
-mod respond;
 mod vlan;
+mod guard;
+mod learn;
+mod respond;
+mod lookup;
 
 mod tc;
 mod xdp;
 
-mod count;
 mod egress;
-mod event;
 mod flood;
+mod count;
+mod event;
 
 mod clock;
 mod maps;

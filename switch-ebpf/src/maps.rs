@@ -2,8 +2,8 @@
 //!
 //! | map | programs | controller | who wins |
 //! |---|---|---|---|
-//! | `CONFIG` `HEARTBEAT` `LINKS` `PORTS` `NETWORKS` `MEMBERS` `NEIGHBOURS` `TARGETS` `DELETED` | read | writes | – |
-//! | `COUNTERS` `LEARNED` `PUNT_BUCKETS` `LOST` | write | reads | – |
+//! | `CONFIG` `HEARTBEAT` `LINKS` `PORTS` `NETWORKS` `MEMBERS` `NEIGHBOURS` `TARGETS` `DELETED` `VLANS` `GUARDS` | read | writes | – |
+//! | `COUNTERS` `LEARNED` `PUNT_BUCKETS` `STORMS` `LOST` | write | reads | – |
 //! | `FDB` | insert dynamic entries, refresh, move | inserts permanent entries, deletes any | the last write; a station deleted while it speaks is learned again with its next frame |
 //! | `EVENTS` `PUNTS` | produce | consumes | – |
 
@@ -11,10 +11,14 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, DevMap, HashMap, PerCpuArray, RingBuf};
 use vswitch_common::abi::{Bucket, SwitchConfig, ring};
 use vswitch_common::fdb::{FdbEntry, FdbKey};
+use vswitch_common::guard::GuardKey;
 use vswitch_common::limits;
+use vswitch_common::nd::PACKET_BYTES;
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{MemberKey, NetworkConfig, PortConfig, PortId};
 use vswitch_common::stats::PortCounters;
+use vswitch_common::storm::{self, StormKind};
+use vswitch_common::vlan::VlanSet;
 
 /// `BPF_F_NO_PREALLOC`: memory only for entries that exist.
 const NO_PREALLOC: u32 = 1;
@@ -50,9 +54,17 @@ static PUNT_BUCKETS: Array<Bucket> = Array::with_max_entries(limits::PORTS, 0);
 #[map]
 pub(crate) static TARGETS: DevMap = DevMap::with_max_entries(limits::PORTS, 0);
 #[map]
+static VLANS: Array<VlanSet> = Array::with_max_entries(limits::PORTS, 0);
+#[map]
+static GUARDS: HashMap<GuardKey, u32> = HashMap::with_max_entries(limits::GUARDED_ADDRESSES, NO_PREALLOC);
+#[map]
+static STORMS: Array<u64> = Array::with_max_entries(limits::PORTS * 4, 0);
+#[map]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(limits::EVENT_RING_BYTES, 0);
 #[map]
 pub(crate) static PUNTS: RingBuf = RingBuf::with_byte_size(limits::PUNT_RING_BYTES, 0);
+#[map]
+static SCRATCH: PerCpuArray<[u8; PACKET_BYTES]> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(ring::COUNT, 0);
 
@@ -92,6 +104,33 @@ pub(crate) fn network(network: u16) -> Option<&'static NetworkConfig> {
 pub(crate) fn member(network: u16, index: u16) -> Option<PortId> {
     // SAFETY: as for `LINKS`.
     unsafe { MEMBERS.get(MemberKey { network, index }) }.map(|slot| PortId(*slot as u16))
+}
+
+/// The VLANs of a trunk.
+#[inline(always)]
+pub(crate) fn vlans(port: PortId) -> Option<&'static VlanSet> {
+    VLANS.get(port.index())
+}
+
+/// Whether a port was given an address.
+#[inline(always)]
+pub(crate) fn is_given(key: GuardKey) -> bool {
+    GUARDS.get_ptr(key).is_some()
+}
+
+/// Whether a port may flood one more frame of a kind; if so, it is counted. CPUs that race grant a frame too many.
+#[inline(always)]
+pub(crate) fn take_storm_token(port: PortId, kind: StormKind, now_ns: u64, interval_ns: u32) -> bool {
+    let Some(due) = STORMS.get_ptr_mut(port.index() * 4 + kind as u32) else { return false };
+    // SAFETY: an aligned word of a live map value, read and stored whole.
+    match storm::take(unsafe { due.read_volatile() }, now_ns, interval_ns) {
+        Some(next) => {
+            // SAFETY: as above.
+            unsafe { due.write_volatile(next) };
+            true
+        }
+        None => false,
+    }
 }
 
 /// The station that has an address.
@@ -155,6 +194,14 @@ pub(crate) fn add_learned(port: PortId, change: i64) {
         // SAFETY: an aligned word of a live map value; programs only ever add to it atomically.
         unsafe { atomic_add(learned, change as u64) };
     }
+}
+
+/// Room for one packet that would not fit on the stack, this CPU's. Whoever asks for it uses it up before it asks again.
+#[inline(always)]
+pub(crate) fn scratch() -> Option<&'static mut [u8; PACKET_BYTES]> {
+    let scratch = SCRATCH.get_ptr_mut(0)?;
+    // SAFETY: per-CPU value, and programs do not migrate; callers hold one at a time.
+    Some(unsafe { &mut *scratch })
 }
 
 /// This CPU's counters of a port.

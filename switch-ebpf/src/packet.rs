@@ -8,9 +8,14 @@ use core::ptr;
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated::{
     bpf_check_mtu, bpf_loop, bpf_redirect, bpf_redirect_peer, bpf_skb_change_type, bpf_skb_load_bytes,
-    bpf_skb_store_bytes, bpf_xdp_get_buff_len,
+    bpf_skb_store_bytes, bpf_skb_vlan_pop, bpf_skb_vlan_push, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
 };
 use aya_ebpf::programs::{TcContext, XdpContext};
+use vswitch_common::frame::ethertype;
+use vswitch_common::nd;
+use vswitch_common::vlan::{Form, Tag};
+
+use crate::parse::Headers;
 
 /// `PACKET_HOST` of `linux/if_packet.h`: the frame is for the receiving host.
 const PACKET_HOST: u32 = 0;
@@ -27,8 +32,22 @@ pub(crate) trait Frame {
     fn length(&self) -> u32;
     /// Frames it stands for: 1, or the segments of a GSO frame.
     fn segments(&self) -> u32;
-    /// `N` bytes from `offset`; none if the frame is shorter.
+    /// Its outer tag, wherever that is.
+    fn tag(&self) -> Tag;
+    /// Bytes in front of the EtherType of what the frame carries: 12, or more where the outer tag is in the frame.
+    fn ethertype_offset(&self) -> usize;
+    /// Whether the program at the other hook decides about the frame, which this one cannot deliver anyway.
+    fn is_left_to_tc(&self, headers: &Headers) -> bool;
+    /// `N` bytes from a constant `offset`; none if the frame is shorter.
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
+    /// `N` bytes from an `offset` that the frame itself gave; none if the frame is shorter.
+    #[inline(always)]
+    fn copy<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let mut bytes = [0u8; N];
+        if self.copy_to(offset, &mut bytes) { Some(bytes) } else { None }
+    }
+    /// Copies bytes from such an offset; false if the frame is shorter.
+    fn copy_to<const N: usize>(&self, offset: usize, bytes: &mut [u8; N]) -> bool;
 }
 
 /// A frame at the XDP hook.
@@ -59,6 +78,34 @@ impl Frame for XdpFrame {
     }
 
     #[inline(always)]
+    fn tag(&self) -> Tag {
+        match self.read::<4>(12) {
+            Some([a, b, c, d]) if Tag::is_tpid(u16::from_be_bytes([a, b])) => {
+                Tag { tpid: u16::from_be_bytes([a, b]), tci: u16::from_be_bytes([c, d]) }
+            }
+            _ => Tag::NONE,
+        }
+    }
+
+    #[inline(always)]
+    fn ethertype_offset(&self) -> usize {
+        if self.tag().is_some() { 16 } else { 12 }
+    }
+
+    #[inline(always)]
+    fn is_left_to_tc(&self, headers: &Headers) -> bool {
+        if headers.ethernet.destination.is_group() || headers.ethernet.ethertype == ethertype::ARP {
+            return true;
+        }
+        headers.ethernet.ethertype == ethertype::IPV6
+            && self.read::<1>(headers.network_offset + 6) == Some([nd::ICMPV6])
+            && matches!(
+                self.read::<1>(headers.network_offset + nd::IPV6_BYTES),
+                Some([nd::kind::SOLICITATION | nd::kind::ADVERTISEMENT])
+            )
+    }
+
+    #[inline(always)]
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let start = self.0.data() + offset;
         if start + N > self.0.data_end() {
@@ -66,6 +113,12 @@ impl Frame for XdpFrame {
         }
         // SAFETY: `start..start + N` was just compared with the frame's end, which is what the verifier asks for too.
         Some(unsafe { *(start as *const [u8; N]) })
+    }
+
+    #[inline(always)]
+    fn copy_to<const N: usize>(&self, offset: usize, bytes: &mut [u8; N]) -> bool {
+        // SAFETY: the buffer is N bytes long; the helper checks the offset against the whole frame.
+        unsafe { bpf_xdp_load_bytes(self.0.ctx, offset as u32, bytes.as_mut_ptr().cast(), N as u32) == 0 }
     }
 }
 
@@ -128,11 +181,26 @@ impl TcFrame {
         }
     }
 
-    /// What the controller put into `cb[0]`.
+    /// Brings the frame, which has `tag`, into another form. False if the kernel refuses.
     #[inline(always)]
-    pub(crate) fn control(&self) -> u32 {
-        // SAFETY: as above.
-        unsafe { (*self.0.skb.skb).cb[0] }
+    pub(crate) fn retag(&self, tag: Tag, is: Form, to: Form) -> bool {
+        let skb = self.0.skb.skb;
+        // SAFETY: the kernel's own context, and numbers.
+        unsafe {
+            if is.0 != Form::UNTAGGED.0 && bpf_skb_vlan_pop(skb) != 0 {
+                return false;
+            }
+            // The priority stays the frame's, whichever VLAN ID it gets.
+            let tci = (tag.tci & 0xf000) | to.vid();
+            to.0 == Form::UNTAGGED.0 || bpf_skb_vlan_push(skb, ethertype::VLAN.to_be(), tci) == 0
+        }
+    }
+
+    /// What the controller put into `cb`.
+    #[inline(always)]
+    pub(crate) fn control(&self, index: usize) -> u32 {
+        // SAFETY: as above; the index is a constant below 5.
+        unsafe { (*self.0.skb.skb).cb[index] }
     }
 }
 
@@ -156,18 +224,43 @@ impl Frame for TcFrame {
     }
 
     #[inline(always)]
+    fn tag(&self) -> Tag {
+        // The stack has moved an outer tag from the frame into the metadata before it calls us (net/core/dev.c,
+        // __netif_receive_skb_core).
+        // SAFETY: as above.
+        let skb = unsafe { &*self.0.skb.skb };
+        if skb.vlan_present == 0 {
+            return Tag::NONE;
+        }
+        Tag { tpid: u16::from_be(skb.vlan_proto as u16), tci: skb.vlan_tci as u16 }
+    }
+
+    #[inline(always)]
+    fn ethertype_offset(&self) -> usize {
+        12
+    }
+
+    #[inline(always)]
+    fn is_left_to_tc(&self, _headers: &Headers) -> bool {
+        false
+    }
+
+    #[inline(always)]
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let start = self.0.data() + offset;
         if start + N <= self.0.data_end() {
             // SAFETY: `start..start + N` was just compared with the linear part's end.
             return Some(unsafe { *(start as *const [u8; N]) });
         }
-        let mut bytes = [0u8; N];
-        // SAFETY: the buffer is ours and N bytes long; the helper checks the offset against the whole frame.
-        let result = unsafe {
-            bpf_skb_load_bytes(self.0.as_ptr(), offset as u32, bytes.as_mut_ptr().cast(), N as u32)
-        };
-        if result == 0 { Some(bytes) } else { None }
+        self.copy(offset)
+    }
+
+    #[inline(always)]
+    fn copy_to<const N: usize>(&self, offset: usize, bytes: &mut [u8; N]) -> bool {
+        // SAFETY: the buffer is N bytes long; the helper checks the offset against the whole frame.
+        unsafe {
+            bpf_skb_load_bytes(self.0.as_ptr(), offset as u32, bytes.as_mut_ptr().cast(), N as u32) == 0
+        }
     }
 }
 

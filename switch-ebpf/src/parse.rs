@@ -1,27 +1,58 @@
 //! Stage: what the frame says of itself.
 
 use vswitch_common::frame::{ARP_BYTES, Arp, ETHERNET_BYTES, Ethernet, ethertype};
+use vswitch_common::nd::{self, Message};
 use vswitch_common::verdict::DropReason;
+use vswitch_common::vlan::Tag;
 
+use crate::maps;
 use crate::packet::Frame;
 
-/// The Ethernet header.
+/// Layer 2, and where layer 3 begins.
+#[derive(Clone, Copy)]
+pub(crate) struct Headers {
+    /// Addresses, and the EtherType behind the outer tag.
+    pub(crate) ethernet: Ethernet,
+    /// The outer tag.
+    pub(crate) tag: Tag,
+    /// Bytes in front of layer 3.
+    pub(crate) network_offset: usize,
+}
+
+/// The headers.
 #[inline(always)]
-pub(crate) fn ethernet(frame: &impl Frame) -> Result<Ethernet, DropReason> {
-    match frame.read::<ETHERNET_BYTES>(0) {
-        Some(bytes) => Ok(Ethernet::parse(&bytes)),
-        None => Err(DropReason::Malformed),
+pub(crate) fn headers(frame: &impl Frame) -> Result<Headers, DropReason> {
+    let Some(bytes) = frame.read::<ETHERNET_BYTES>(0) else { return Err(DropReason::Malformed) };
+    let mut ethernet = Ethernet::parse(&bytes);
+    let offset = frame.ethertype_offset();
+    if offset != 12 {
+        match frame.read::<2>(16) {
+            Some(bytes) => ethernet.ethertype = u16::from_be_bytes(bytes),
+            None => return Err(DropReason::Malformed),
+        }
     }
+    Ok(Headers { ethernet, tag: frame.tag(), network_offset: offset + 2 })
 }
 
 /// The ARP packet, if it is one. A truncated one is left to the hosts, as any payload is.
 #[inline(always)]
-pub(crate) fn arp(frame: &impl Frame, ethernet: &Ethernet) -> Arp {
-    if ethernet.ethertype != ethertype::ARP {
+pub(crate) fn arp(frame: &impl Frame, headers: &Headers) -> Arp {
+    if headers.ethernet.ethertype != ethertype::ARP {
         return Arp::NONE;
     }
-    match frame.read::<ARP_BYTES>(ETHERNET_BYTES) {
+    match frame.read::<ARP_BYTES>(headers.network_offset) {
         Some(bytes) => Arp::parse(&bytes),
         None => Arp::NONE,
     }
+}
+
+/// The neighbour solicitation or advertisement, if it is one.
+#[inline(always)]
+pub(crate) fn nd(frame: &impl Frame, headers: &Headers) -> Message {
+    let at = headers.network_offset;
+    if headers.ethernet.ethertype != ethertype::IPV6 || frame.read::<1>(at + 6) != Some([nd::ICMPV6]) {
+        return Message::NONE;
+    }
+    let Some(scratch) = maps::scratch() else { return Message::NONE };
+    if frame.copy_to(at, scratch) { Message::parse(scratch) } else { Message::NONE }
 }

@@ -1,6 +1,7 @@
-//! Stage: may the switch answer this itself? Broadcast ARP requests for a known target are; unknown targets go to the
-//! controller, which knows more and floods less. Unicast requests (a cache asking whether a neighbour still lives),
-//! probes, announcements and gratuitous ARP go their normal way.
+//! Stage: may the switch answer this itself? It answers broadcast ARP requests and multicast neighbour solicitations for
+//! a known target; ARP requests for unknown ones go to the controller, which knows more and floods less. Unicast requests
+//! (a cache asking whether a neighbour still lives), probes, announcements, gratuitous ARP and duplicate address detection
+//! go their normal way.
 
 use vswitch_common::fdb;
 use vswitch_common::limits::HEARTBEAT_STALE_NS;
@@ -16,6 +17,13 @@ use crate::pipeline::Admitted;
 /// A verdict, if the question is one for the switch.
 #[inline(always)]
 pub(crate) fn answer(admitted: &Admitted) -> Option<Verdict> {
+    if admitted.nd.is_question() && admitted.ethernet.destination.is_group() {
+        // An unknown target is left to the flood: solicitations go to few hosts' groups, not to all.
+        return match maps::neighbour(NeighbourKey::v6(admitted.domain, admitted.nd.target)) {
+            Some(known) if can_reach(admitted, known.mac()) => Some(Verdict::Answer(known.mac())),
+            _ => None,
+        };
+    }
     let arp = &admitted.arp;
     if !admitted.ethernet.destination.is_broadcast() || !arp.is_question() {
         return None;

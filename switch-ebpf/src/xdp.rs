@@ -18,8 +18,11 @@ pub(crate) fn act(frame: &XdpFrame, decision: Decision) -> u32 {
             count::rx_xdp(port, frame, frame.length());
             end(port, reason)
         }
+        Decision::Leave => XDP_PASS,
         Decision::Admit(admitted, lesson, verdict) => match verdict {
-            Verdict::Forward(port) => forward(frame, &admitted, lesson, port),
+            // A tag is pushed and popped by tc, where that moves no bytes.
+            Verdict::Forward(_, form) if form.differs_from(admitted.tag.form()) => XDP_PASS,
+            Verdict::Forward(port, _) => forward(frame, &admitted, lesson, port),
             Verdict::Drop(reason) => {
                 accept(frame, &admitted, lesson);
                 end(admitted.ingress.id, reason)

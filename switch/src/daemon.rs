@@ -11,7 +11,7 @@ use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
-use vswitch_common::event::{Notice, NoticeKind};
+use vswitch_common::event::Notice;
 
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::handle::Handle;
@@ -61,7 +61,10 @@ pub fn teardown_offline(paths: &Paths) -> Result<Done, ApiError> {
     runtime.block_on(async {
         let (handle, _calls) = Handle::new();
         let (controller, _rings) = open(&config, handle, Arc::default()).await?;
-        controller.tear_down_now().await
+        let done = controller.tear_down_now().await?;
+        // A killed controller leaves its socket behind; that nobody answers there was found out before.
+        let _gone = std::fs::remove_file(&paths.socket);
+        Ok(done)
     })
 }
 
@@ -207,7 +210,7 @@ fn read_rings(
         while let Some(notice) = notices.recv().await {
             if let Some(what) = view.event(&notice) {
                 handle.publish(Event::now(what));
-            } else if NoticeKind::from_number(notice.kind) == Some(NoticeKind::Neighbour) {
+            } else {
                 // A loop that is behind hears of the neighbour with its next packet.
                 let _later = to_neighbours.try_send(notice);
             }

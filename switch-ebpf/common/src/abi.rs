@@ -31,6 +31,12 @@ pub mod map {
     pub const PUNT_BUCKETS: &str = "PUNT_BUCKETS";
     /// Port slot → redirect target of XDP.
     pub const TARGETS: &str = "TARGETS";
+    /// Port slot → [`VlanSet`](crate::vlan::VlanSet).
+    pub const VLANS: &str = "VLANS";
+    /// [`GuardKey`](crate::guard::GuardKey) → 1: IP addresses that ports were given.
+    pub const GUARDS: &str = "GUARDS";
+    /// Port slot × 4 + [`StormKind`](crate::storm::StormKind) → earliest time of the next frame, in nanoseconds.
+    pub const STORMS: &str = "STORMS";
     /// Ring of [`Notice`](crate::event::Notice).
     pub const EVENTS: &str = "EVENTS";
     /// Ring of [`PuntRecord`](crate::event::PuntRecord).

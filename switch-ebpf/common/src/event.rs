@@ -12,6 +12,8 @@ pub enum NoticeKind {
     Moved = 2,
     /// An ARP packet at `port` says that `mac` has `ip`, which is news.
     Neighbour = 3,
+    /// A neighbour solicitation or advertisement at `port` says that `mac` has the IPv6 address `ip`, which is news.
+    NeighbourV6 = 4,
 }
 
 impl NoticeKind {
@@ -22,6 +24,7 @@ impl NoticeKind {
             1 => Some(Self::Learned),
             2 => Some(Self::Moved),
             3 => Some(Self::Neighbour),
+            4 => Some(Self::NeighbourV6),
             _ => None,
         }
     }

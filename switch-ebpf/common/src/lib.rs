@@ -18,8 +18,11 @@ pub mod vlan;
 
 pub mod fdb;
 pub mod frame;
+pub mod guard;
+pub mod nd;
 pub mod neighbour;
 pub mod policy;
+pub mod storm;
 pub mod verdict;
 
 pub mod abi;

@@ -18,6 +18,12 @@ pub const FLOOD_MEMBERS: u32 = PORTS;
 /// Neighbours (address, MAC) that the kernel can answer for.
 pub const NEIGHBOURS: u32 = 65_536;
 
+/// IP addresses that ports can be given, all ports together.
+pub const GUARDED_ADDRESSES: u32 = 65_536;
+
+/// VLAN-aware networks: each takes 4,096 of the 65,536 domains, and VLAN-unaware ones share the first 4,096.
+pub const VLAN_AWARE_NETWORKS: u16 = 15;
+
 /// Bytes of the ring buffer for frames to the controller: about 1,500 ARP requests. Power of two, page multiple.
 pub const PUNT_RING_BYTES: u32 = 256 * 1024;
 
@@ -43,6 +49,8 @@ pub const HEADER_BYTES: usize = 14 + 4 + 60;
 const _: () = {
     assert!(PUNT_RING_BYTES.is_power_of_two() && PUNT_RING_BYTES.is_multiple_of(4096));
     assert!(EVENT_RING_BYTES.is_power_of_two() && EVENT_RING_BYTES.is_multiple_of(4096));
+    // VLAN-unaware networks have the domain of their own number.
+    assert!(NETWORKS <= crate::vlan::VIDS as u32);
     // Slots and network ids travel in 16 bits.
     assert!(PORTS <= 1 << 16 && NETWORKS <= 1 << 16);
     assert!(FLOOD_MEMBERS < 1 << 23);

@@ -28,6 +28,15 @@ impl NeighbourKey {
     }
 }
 
+impl NeighbourKey {
+    /// The key of an IPv6 address.
+    #[inline(always)]
+    #[must_use]
+    pub const fn v6(domain: DomainId, ip: [u8; 16]) -> Self {
+        Self { ip, domain: domain.0, family: 6 }
+    }
+}
+
 /// The station that has the address. Written by the controller alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(transparent)]

@@ -6,9 +6,11 @@ use aya::Pod;
 
 use crate::abi::{Bucket, SwitchConfig};
 use crate::fdb::{FdbEntry, FdbKey};
+use crate::guard::GuardKey;
 use crate::neighbour::{Neighbour, NeighbourKey};
 use crate::port::{MemberKey, NetworkConfig, PortConfig};
 use crate::stats::PortCounters;
+use crate::vlan::VlanSet;
 
 macro_rules! pod {
     ($($type:ty),+) => {
@@ -21,6 +23,8 @@ macro_rules! pod {
 }
 
 pod!(
+    GuardKey,
+    VlanSet,
     Bucket,
     SwitchConfig,
     FdbEntry,
@@ -34,8 +38,9 @@ pod!(
 );
 
 const _: () = {
-    assert!(size_of::<PortConfig>() == 8 * 2 + 4 * 5 + 2 * 2);
+    assert!(size_of::<PortConfig>() == 8 * 3 + 4 * 8 + 2 * 4);
     assert!(size_of::<NeighbourKey>() == 20);
     assert!(size_of::<MemberKey>() == 4);
+    assert!(size_of::<GuardKey>() == 20);
     assert!(size_of::<PortCounters>() == 8 * (8 + crate::stats::DROP_COUNTERS));
 };

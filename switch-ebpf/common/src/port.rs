@@ -1,6 +1,6 @@
 //! A port as the data path sees it: the value of the `PORTS` map.
 
-use crate::domain::{DomainId, NetworkId};
+use crate::domain::NetworkId;
 use crate::mac::MacAddr;
 
 /// A port's slot in the `PORTS` map: 1 to [`limits::PORTS`](crate::limits::PORTS) − 1; 0 is nobody's.
@@ -37,6 +37,16 @@ pub mod flag {
     /// The peer is up, in another network namespace, and `peer_mac` is its address: unicast to that address may be put
     /// straight into the peer (`bpf_redirect_peer`).
     pub const PEER_REACHABLE: u32 = 1 << 6;
+    /// The network is VLAN-aware: tags are looked at, and `domain` is that of VLAN 0, which no frame has.
+    pub const VLAN_AWARE: u32 = 1 << 7;
+    /// Tagged member of the VLANs in its set; otherwise an untagged member of `pvid` alone.
+    pub const TRUNK: u32 = 1 << 8;
+    /// Only the addresses that the port was given are taken as sources.
+    pub const GUARDED: u32 = 1 << 9;
+    /// Some of these addresses are IP addresses: they are checked, too.
+    pub const GUARDED_IP: u32 = 1 << 10;
+    /// DHCP servers and routers may be behind it although it is guarded.
+    pub const TRUSTED: u32 = 1 << 11;
 }
 
 /// One port. Written by the controller alone; programs only read it.
@@ -45,6 +55,8 @@ pub mod flag {
 pub struct PortConfig {
     /// The peer's MAC, [`MacAddr::bits`]; meaningful with [`flag::PEER_REACHABLE`].
     pub peer_mac: u64,
+    /// The only source address taken, [`MacAddr::bits`]; meaningful with [`flag::GUARDED`], 0 is any.
+    pub guard_mac: u64,
     /// Silence after which a station of the port's network is forgotten, in nanoseconds; 0 is never.
     pub ageing_ns: u64,
     /// Link index in the controller's network namespace; 0 marks a free slot.
@@ -57,24 +69,35 @@ pub struct PortConfig {
     pub mtu: u32,
     /// Most dynamic entries; 0 is no limit.
     pub mac_limit: u32,
+    /// Time between two flooded frames of a kind, in nanoseconds; 0 is no limit. Indexed by
+    /// [`StormKind`](crate::storm::StormKind).
+    pub storm_interval_ns: [u32; 3],
     /// [`NetworkId`] of the port.
     pub network: u16,
-    /// [`DomainId`] of untagged frames, and on a VLAN-unaware network of all.
+    /// [`DomainId`](crate::domain::DomainId) of all frames on a VLAN-unaware network; otherwise the one that VLAN IDs are counted from.
     pub domain: u16,
+    /// VLAN of untagged frames; 0 is none.
+    pub pvid: u16,
+    /// Padding, zero.
+    pub pad: u16,
 }
 
 impl PortConfig {
     /// A free slot.
     pub const FREE: Self = Self {
         peer_mac: 0,
+        guard_mac: 0,
         ageing_ns: 0,
         ifindex: 0,
         flags: 0,
         epoch: 0,
         mtu: 0,
         mac_limit: 0,
+        storm_interval_ns: [0; 3],
         network: 0,
         domain: 0,
+        pvid: 0,
+        pad: 0,
     };
 
     /// Whether all `bits` of [`flag`] are set.
@@ -89,13 +112,6 @@ impl PortConfig {
     #[must_use]
     pub const fn network(&self) -> NetworkId {
         NetworkId(self.network)
-    }
-
-    /// The domain of untagged frames.
-    #[inline(always)]
-    #[must_use]
-    pub const fn domain(&self) -> DomainId {
-        DomainId(self.domain)
     }
 
     /// Whether `mac` is the address of a peer that frames can be put straight into.

@@ -3,15 +3,16 @@
 use crate::domain::DomainId;
 use crate::mac::MacAddr;
 use crate::port::PortId;
+use crate::vlan::Form;
 
 /// The pipeline's answer for one frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Out of one port.
-    Forward(PortId),
+    /// Out of one port, in a form.
+    Forward(PortId, Form),
     /// A copy to each member of the domain but the ingress.
     Flood(DomainId),
-    /// Back to the asker as the ARP reply of the station with this address.
+    /// Back to the asker as the ARP reply or neighbour advertisement of the station with this address.
     Answer(MacAddr),
     /// To the controller.
     Punt(Punt),
@@ -57,11 +58,27 @@ pub enum DropReason {
     PuntLimited = 10,
     /// Both ports are isolated.
     Isolated = 11,
+    /// VLAN ID 4095, or no VLAN for untagged frames.
+    InvalidVlan = 12,
+    /// The port is no member of the VLAN.
+    VlanNotAllowed = 13,
+    /// From a MAC address that the port was not given.
+    SpoofedMac = 14,
+    /// From an IP address that the port was not given.
+    SpoofedIp = 15,
+    /// A DHCP server's message or a router advertisement from a port that is not trusted.
+    RogueServer = 16,
+    /// Broadcasts beyond the port's limit.
+    StormBroadcast = 17,
+    /// Multicasts beyond the port's limit.
+    StormMulticast = 18,
+    /// Unknown unicast beyond the port's limit.
+    StormUnknown = 19,
 }
 
 impl DropReason {
     /// All of them, in numeric order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 20] = [
         Self::Malformed,
         Self::InvalidSource,
         Self::LinkConstrained,
@@ -74,6 +91,14 @@ impl DropReason {
         Self::PuntLost,
         Self::PuntLimited,
         Self::Isolated,
+        Self::InvalidVlan,
+        Self::VlanNotAllowed,
+        Self::SpoofedMac,
+        Self::SpoofedIp,
+        Self::RogueServer,
+        Self::StormBroadcast,
+        Self::StormMulticast,
+        Self::StormUnknown,
     ];
 
     /// The name people and JSON see.
@@ -92,6 +117,14 @@ impl DropReason {
             Self::PuntLost => "punt-lost",
             Self::PuntLimited => "arp-rate-limited",
             Self::Isolated => "isolated",
+            Self::InvalidVlan => "invalid-vlan",
+            Self::VlanNotAllowed => "vlan-not-allowed",
+            Self::SpoofedMac => "spoofed-mac",
+            Self::SpoofedIp => "spoofed-ip",
+            Self::RogueServer => "rogue-server",
+            Self::StormBroadcast => "storm-broadcast",
+            Self::StormMulticast => "storm-multicast",
+            Self::StormUnknown => "storm-unknown",
         }
     }
 }

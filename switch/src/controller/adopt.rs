@@ -11,7 +11,7 @@ use super::state::{PortState, State};
 use super::store::Store;
 use super::sweep::Sweep;
 use super::view::View;
-use super::{Controller, Live, datapath_failed, store_failed};
+use super::{Controller, Live, datapath_failed, guards, store_failed};
 use crate::api::error::ApiError;
 use crate::api::handle::Handle;
 use crate::api::types::{Done, Paths, Reply};
@@ -94,6 +94,7 @@ impl Controller {
         for (slot, port) in &self.state.ports {
             known.ports.insert(*slot);
             known.links.insert(port.ifindex);
+            known.guards.extend(port.options.ips.iter().map(|ip| guards::key(PortId(*slot), *ip)));
             if let Some(network) = self.state.networks.get(&port.network) {
                 known.members.insert((network.id, port.place));
             }

@@ -3,13 +3,14 @@
 //! What must be undone one day is made durable before it is done: a survey first, saved, then the change.
 
 use vswitch_common::port::{PortConfig, PortId, flag};
+use vswitch_common::vlan::VlanId;
 
 use super::hook::{Chosen, Surroundings, choose};
 use super::plan::{Place, Setup, execute, plan};
 use super::state::{Attached, NetworkState, PortOptions};
-use super::{Controller, datapath_failed, netlink_failed};
+use super::{Controller, datapath_failed, guards, netlink_failed, vlans};
 use crate::api::error::ApiError;
-use crate::api::types::{EventKind, Hook, HookMode};
+use crate::api::types::{EventKind, Hook, HookMode, StormKind, VlanMode};
 use crate::datapath::{Target, TcMode, XdpMode};
 use crate::error::chain;
 use crate::netlink::peer::{PeerFacts, PeerPreparation};
@@ -147,6 +148,7 @@ impl Controller {
         peer: Option<&PeerFacts>,
         chosen: &Chosen,
     ) -> Result<(), ApiError> {
+        self.set_guards(port)?;
         // Asked again: preparing the peer has made the link a redirect target.
         let features = self.xdp_features(link).await;
         let is_target = match link.kind {
@@ -155,6 +157,10 @@ impl Controller {
         };
         let Some(state) = self.state.ports.get(&port.0) else { return Ok(()) };
         let Some(network) = self.state.networks.get(&state.network) else { return Ok(()) };
+        let vlan = vlans::in_force(network, &state.options);
+        if vlan.mode == VlanMode::Trunk {
+            self.datapath.set_vlans(port, &vlans::set_of(&vlan)).map_err(|e| datapath_failed(&e))?;
+        }
         let from = self.live.get(&port.0).map(|live| live.setup.clone()).unwrap_or_default();
         let epoch = match from.config {
             Some(config) => config.epoch,
@@ -281,7 +287,11 @@ fn port_config(
 ) -> PortConfig {
     let reachable =
         peer.filter(|peer| peer.is_up && !peer.is_in_same_namespace() && peer.mac.is_valid_source());
+    let vlan = vlans::in_force(network, options);
+    let (guard_flags, guard_mac) = guards::flags(options);
     let flags = [
+        (flag::VLAN_AWARE, network.vlan_aware),
+        (flag::TRUNK, vlan.mode == VlanMode::Trunk),
         (flag::FORWARDING, is_forwarding(link)),
         (flag::LEARNING, options.learning),
         (flag::FLOOD, options.flood),
@@ -294,12 +304,17 @@ fn port_config(
         peer_mac: reachable.map_or(0, |peer| peer.mac.bits()),
         ageing_ns: u64::from(network.ageing_s) * 1_000_000_000,
         ifindex: link.index.0,
-        flags: flags.iter().filter(|(_, on)| *on).map(|(bit, _)| bit).sum(),
+        flags: flags.iter().filter(|(_, on)| *on).map(|(bit, _)| bit).sum::<u32>() | guard_flags,
         epoch: 0,
         mtu: link.mtu.min(network.mtu.unwrap_or(u32::MAX)),
         mac_limit: options.mac_limit.unwrap_or(0),
+        storm_interval_ns: [StormKind::Broadcast, StormKind::Multicast, StormKind::Unknown]
+            .map(|kind| options.storm.get(&kind).map_or(0, |rate| 1_000_000_000 / (*rate).max(1))),
+        guard_mac,
         network: network.id,
         domain: network.domain,
+        pvid: vlan.pvid.filter(|_| network.vlan_aware).map_or(0, VlanId::get),
+        pad: 0,
     }
 }
 

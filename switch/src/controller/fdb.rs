@@ -1,11 +1,10 @@
 //! `fdb show`, `add`, `del`, `flush`, and what else removes entries.
 
-use vswitch_common::domain::DomainId;
 use vswitch_common::fdb::{FdbEntry as Entry, FdbKey, entry_flag, is_current};
 use vswitch_common::port::{PortConfig, PortId};
 
-use super::state::EntryState;
-use super::{Controller, datapath_failed};
+use super::state::{EntryState, NetworkState};
+use super::{Controller, datapath_failed, vlans};
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::types::{
     DEFAULT_NETWORK, Done, FdbEntry, FdbFilter, FdbFlush, FdbKeySpec, FdbKind, FdbSpec, Reply,
@@ -34,12 +33,15 @@ impl Controller {
                 format!("{} cannot be a station's address: it is a group address or zero", spec.mac),
             ));
         }
-        refuse_vlan(spec.vlan.is_some())?;
         let port = self.port_of(&spec.port)?;
-        let network = self.state.ports.get(&port.0).map_or_else(String::new, |state| state.network.clone());
-        let entry = EntryState { mac: spec.mac, vlan: spec.vlan, sticky: spec.sticky };
+        let Some(state) = self.state.ports.get(&port.0) else { return Ok(Reply::Done(Done::default())) };
+        let network = state.network.clone();
+        let vlan = vlans::of_entry(self.network(&network)?, spec.vlan, Some(&state.options))?;
+        let entry = EntryState { mac: spec.mac, vlan, sticky: spec.sticky };
         let elsewhere = self.state.ports.iter().find(|(slot, other)| {
-            **slot != port.0 && other.network == network && other.entries.iter().any(|e| e.mac == spec.mac)
+            **slot != port.0
+                && other.network == network
+                && other.entries.iter().any(|e| e.mac == spec.mac && e.vlan == vlan)
         });
         if let Some((_, other)) = elsewhere {
             return Err(ApiError::new(
@@ -51,7 +53,7 @@ impl Controller {
             ));
         }
         if let Some(state) = self.state.ports.get_mut(&port.0) {
-            state.entries.retain(|e| e.mac != spec.mac);
+            state.entries.retain(|e| e.mac != spec.mac || e.vlan != vlan);
             state.entries.push(entry.clone());
         }
         self.install_entry(port, &entry)?;
@@ -60,14 +62,14 @@ impl Controller {
     }
 
     pub(super) fn fdb_del(&mut self, spec: &FdbKeySpec) -> Result<Reply, ApiError> {
-        refuse_vlan(spec.vlan.is_some())?;
         let network = spec.network.as_deref().unwrap_or(DEFAULT_NETWORK);
         self.check_network(network)?;
-        let domain = self.state.networks.get(network).map_or(0, |state| state.domain);
+        let vlan = vlans::of_entry(self.network(network)?, spec.vlan, None)?;
+        let domain = vlans::domain(self.network(network)?, vlan);
         for port in self.state.ports.values_mut().filter(|port| port.network == network) {
-            port.entries.retain(|entry| entry.mac != spec.mac);
+            port.entries.retain(|entry| entry.mac != spec.mac || entry.vlan != vlan);
         }
-        let removed = self.remove_entry(FdbKey::new(DomainId(domain), spec.mac))?;
+        let removed = self.remove_entry(FdbKey::new(domain, spec.mac))?;
         self.save()?;
         match removed {
             Some(_) => Ok(Reply::Done(Done { changed: 1 })),
@@ -79,15 +81,18 @@ impl Controller {
     }
 
     pub(super) fn fdb_flush(&mut self, flush: &FdbFlush) -> Result<Reply, ApiError> {
-        refuse_vlan(flush.vlan.is_some())?;
         if let Some(network) = &flush.network {
             self.check_network(network)?;
         }
         if let Some(link) = &flush.port {
             self.port_of(link)?;
         }
-        let filter =
-            FdbFilter { network: flush.network.clone(), port: flush.port.clone(), ..FdbFilter::default() };
+        let filter = FdbFilter {
+            network: flush.network.clone(),
+            port: flush.port.clone(),
+            vlan: flush.vlan,
+            mac: None,
+        };
         let mut keys = Vec::new();
         self.for_each_entry(|key, entry| {
             let is_meant =
@@ -104,7 +109,8 @@ impl Controller {
             for port in self.state.ports.values_mut() {
                 let is_meant = flush.network.as_ref().is_none_or(|name| *name == port.network)
                     && flush.port.as_ref().is_none_or(|link| *link == port.link);
-                port.entries.retain(|_| !is_meant);
+                port.entries
+                    .retain(|entry| !is_meant || flush.vlan.is_some_and(|vlan| Some(vlan) != entry.vlan));
             }
             self.save()?;
         }
@@ -153,25 +159,29 @@ impl Controller {
 
     /// Makes the host that the user says is behind the port known: where its MAC is, and who has its addresses.
     pub(super) fn install_endpoint(&mut self, port: PortId) -> Result<(), ApiError> {
-        let Some(state) = self.state.ports.get(&port.0) else { return Ok(()) };
-        let Some(mac) = state.options.mac else { return Ok(()) };
-        let domain = self.state.networks.get(&state.network).map_or(0, |network| network.domain);
-        let ips = state.options.ips.clone();
-        self.install_entry(port, &EntryState { mac, vlan: None, sticky: false })?;
-        self.configure_neighbours(DomainId(domain), mac, port, &ips);
+        let Some((entry, key)) = self.endpoint_entry(port) else { return Ok(()) };
+        let ips = self.state.ports.get(&port.0).map(|state| state.options.ips.clone()).unwrap_or_default();
+        self.install_entry(port, &entry)?;
+        self.configure_neighbours(key.domain(), entry.mac, port, &ips);
         Ok(())
     }
 
     /// Takes it back.
     pub(super) fn withdraw_endpoint(&mut self, port: PortId) -> Result<(), ApiError> {
-        let mac = self.state.ports.get(&port.0).and_then(|state| state.options.mac);
-        if let Some(key) =
-            mac.and_then(|mac| self.entry_key(port, &EntryState { mac, vlan: None, sticky: false }))
-        {
+        if let Some((_, key)) = self.endpoint_entry(port) {
             self.remove_entry(key)?;
         }
         self.unconfigure_neighbours(port);
         Ok(())
+    }
+
+    /// The entry of the host that the user says is behind the port, in the VLAN of its untagged frames.
+    fn endpoint_entry(&self, port: PortId) -> Option<(EntryState, FdbKey)> {
+        let state = self.state.ports.get(&port.0)?;
+        let network = self.state.networks.get(&state.network)?;
+        let vlan = vlans::of_entry(network, None, Some(&state.options)).ok()?;
+        let entry = EntryState { mac: state.options.mac?, vlan, sticky: false };
+        Some((entry.clone(), FdbKey::new(vlans::domain(network, vlan), entry.mac)))
     }
 
     fn install_entry(&mut self, port: PortId, entry: &EntryState) -> Result<(), ApiError> {
@@ -195,7 +205,7 @@ impl Controller {
 
     fn entry_key(&self, port: PortId, entry: &EntryState) -> Option<FdbKey> {
         let network = self.state.networks.get(&self.state.ports.get(&port.0)?.network)?;
-        Some(FdbKey::new(DomainId(network.domain), entry.mac))
+        Some(FdbKey::new(vlans::domain(network, entry.vlan), entry.mac))
     }
 
     /// Entries that are in the FDB, void ones among them.
@@ -217,12 +227,16 @@ impl Controller {
         Ok(dynamic + permanent as u64)
     }
 
-    pub(super) fn fdb_size_of(&self, domain: u16) -> Result<u64, ApiError> {
+    pub(super) fn fdb_size_of(&self, network: &str) -> Result<u64, ApiError> {
         let mut count = 0;
         self.for_each_entry(|key, entry| {
-            count += u64::from(key.domain().0 == domain && self.entry_json(key, &entry).is_some());
+            count += u64::from(self.entry_json(key, &entry).is_some_and(|entry| entry.network == network));
         })?;
         Ok(count)
+    }
+
+    fn network(&self, name: &str) -> Result<&NetworkState, ApiError> {
+        self.state.networks.get(name).ok_or_else(|| ApiError::internal("a network without state"))
     }
 
     /// The entry as users see it; none if it is void or its port has gone.
@@ -239,12 +253,13 @@ impl Controller {
             flags if flags & entry_flag::STATIC != 0 => FdbKind::Static,
             _ => FdbKind::Dynamic,
         };
+        let (network, vlan) = self.state.network_of_domain(key.domain().0)?;
         let silent_s = now_ns.saturating_sub(entry.seen_ns) as f64 / 1e9;
         Some(FdbEntry {
             mac: key.mac(),
             port: port.link.clone(),
-            network: self.state.network_of_domain(key.domain().0)?.to_owned(),
-            vlan: None,
+            network: network.to_owned(),
+            vlan,
             kind,
             age_seconds: if entry.is_permanent() { 0.0 } else { silent_s },
         })
@@ -256,11 +271,4 @@ fn matches(filter: &FdbFilter, entry: &FdbEntry) -> bool {
         && filter.port.as_ref().is_none_or(|link| *link == entry.port)
         && filter.mac.is_none_or(|mac| mac == entry.mac)
         && filter.vlan.is_none_or(|vlan| Some(vlan) == entry.vlan)
-}
-
-fn refuse_vlan(is_given: bool) -> Result<(), ApiError> {
-    if is_given {
-        return Err(ApiError::new(ErrorCode::InvalidVlan, "the network is not VLAN-aware: leave --vlan out"));
-    }
-    Ok(())
 }

@@ -7,6 +7,7 @@
 mod adopt;
 mod converge;
 mod fdb;
+mod guards;
 mod hook;
 mod links;
 mod networks;
@@ -16,9 +17,11 @@ mod show;
 pub mod state;
 pub mod store;
 mod sweep;
+pub(crate) mod vlans;
 pub mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,6 +59,8 @@ struct Live {
     link: Option<Link>,
     /// The other end, where it is a veth whose other end can be asked about.
     peer: Option<PeerFacts>,
+    /// Addresses that its guard lets through.
+    guards: BTreeSet<IpAddr>,
     /// Whether `LimitReached` has been said since the limit was last left.
     is_limit_said: bool,
 }

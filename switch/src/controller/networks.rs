@@ -36,14 +36,14 @@ impl Controller {
                 format!("there are {most} networks already: remove one first"),
             )
         })?;
+        let domain = if spec.vlan_aware { self.vlan_block()? } else { id };
         let network = NetworkState {
             id,
-            // Networks are VLAN-unaware so far: each has one domain, of its own number.
-            domain: id,
+            domain,
             ageing_s: spec.ageing.unwrap_or(DEFAULT_AGEING_S),
             mtu: spec.mtu,
             internal: spec.internal,
-            vlan_aware: false,
+            vlan_aware: spec.vlan_aware,
             labels: spec.labels,
         };
         self.state.networks.insert(spec.name.clone(), network);
@@ -51,7 +51,7 @@ impl Controller {
             self.state.networks.remove(&spec.name);
             return Err(error);
         }
-        self.view.domains.insert(id, spec.name.clone());
+        self.view.domains.insert(domain, spec.name.clone());
         self.network_inspect(&spec.name)
     }
 
@@ -125,7 +125,17 @@ impl Controller {
             ageing: network.ageing_s,
             mtu: network.mtu,
             vlan_aware: network.vlan_aware,
-            fdb_entries: self.fdb_size_of(network.domain)?,
+            fdb_entries: self.fdb_size_of(name)?,
+        })
+    }
+
+    fn vlan_block(&self) -> Result<u16, ApiError> {
+        self.state.free_vlan_block().ok_or_else(|| {
+            let most = limits::VLAN_AWARE_NETWORKS;
+            ApiError::new(
+                ErrorCode::LimitReached,
+                format!("there are {most} VLAN-aware networks already, each with 4094 VLANs: use VLANs of one of them"),
+            )
         })
     }
 
@@ -179,9 +189,6 @@ fn check_supported(spec: &NetworkSpec) -> Result<(), ApiError> {
             format!("network {}: this version has no {what}: leave the option out", spec.name),
         ))
     };
-    if spec.vlan_aware {
-        return refuse("VLAN-aware networks");
-    }
     if !spec.subnets.is_empty() || !spec.gateways.is_empty() {
         return refuse("networks with subnets and gateways");
     }

@@ -6,9 +6,9 @@ use vswitch_common::port::PortId;
 
 use super::plan::{Setup, execute, plan};
 use super::state::{Attached, PortOptions, PortState};
-use super::{Controller, datapath_failed, netlink_failed};
+use super::{Controller, datapath_failed, netlink_failed, vlans};
 use crate::api::error::{ApiError, ErrorCode};
-use crate::api::types::{DEFAULT_NETWORK, Done, EventKind, PortSpec, Reply, VlanMode};
+use crate::api::types::{DEFAULT_NETWORK, Done, EventKind, PortSpec, Reply};
 use crate::datapath::Target;
 use crate::error::chain;
 use crate::netlink::{Link, LinkKind, hostend};
@@ -20,7 +20,7 @@ impl Controller {
     pub(super) async fn port_add(&mut self, spec: PortSpec) -> Result<Reply, ApiError> {
         let network = spec.network.clone().unwrap_or_else(|| DEFAULT_NETWORK.to_owned());
         self.check_network(&network)?;
-        check_supported(&spec)?;
+        self.check_options(&spec, &network)?;
         if let Some((_, port)) = self.state.port_by_link(&spec.link) {
             return Err(ApiError::new(
                 ErrorCode::PortExists,
@@ -63,13 +63,12 @@ impl Controller {
 
     pub(super) async fn port_set(&mut self, spec: PortSpec) -> Result<Reply, ApiError> {
         let port = self.port_of(&spec.link)?;
-        check_supported(&spec)?;
-        if let Some(network) = &spec.network {
-            self.check_network(network)?;
-        }
         let Some(before) = self.state.ports.get(&port.0).cloned() else {
             return Err(no_such_port(&spec.link));
         };
+        let network = spec.network.clone().unwrap_or_else(|| before.network.clone());
+        self.check_network(&network)?;
+        self.check_options(&spec, &network)?;
         let mut after = before.clone();
         merge(&mut after.options, &spec)?;
         if let Some(network) = spec.network.filter(|network| *network != before.network) {
@@ -77,6 +76,10 @@ impl Controller {
                 self.state.free_place(&network).ok_or_else(|| full(&format!("all places of {network}")))?;
             after.network = network;
             // Its stations belong to the network it leaves.
+            self.flush_port(port)?;
+        }
+        if after.options.vlan != before.options.vlan {
+            // What was learned was learned of other VLANs.
             self.flush_port(port)?;
         }
         self.withdraw_entries(port)?;
@@ -108,6 +111,7 @@ impl Controller {
         let target = Target { name: link.clone(), ifindex };
         execute(self.datapath.as_mut(), port, &target, &plan(&from, &Setup::default()))
             .map_err(|e| datapath_failed(&e))?;
+        self.clear_guards(port)?;
         self.release(port).await;
         self.forget(port)?;
         self.publish(EventKind::PortRemoved { port: link });
@@ -116,6 +120,9 @@ impl Controller {
 
     /// What is left to do when adding failed: the data path is as it was, link and peer may not be.
     async fn unmake(&mut self, port: PortId) {
+        if let Err(error) = self.clear_guards(port) {
+            tracing::warn!(error = chain(&error), "cannot take back what a port was given");
+        }
         self.release(port).await;
         if let Err(error) = self.forget(port) {
             tracing::warn!(error = chain(&error), "cannot forget a port that was not added");
@@ -158,6 +165,14 @@ impl Controller {
                 "there is no network {name}: `vswitch network ls` lists them, `vswitch network create` makes one"
             ),
         ))
+    }
+
+    fn check_options(&self, spec: &PortSpec, network: &str) -> Result<(), ApiError> {
+        check_storm(spec)?;
+        match (&spec.vlan, self.state.networks.get(network)) {
+            (Some(vlan), Some(state)) => vlans::check(&spec.link, network, state, vlan),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the link can be a port's.
@@ -208,21 +223,20 @@ fn check_kind(link: &Link) -> Result<(), ApiError> {
     }
 }
 
-/// Refuses what this version cannot do rather than ignore it.
-fn check_supported(spec: &PortSpec) -> Result<(), ApiError> {
-    if spec.vlan.as_ref().is_some_and(|vlan| vlan.mode != VlanMode::None) {
-        return Err(ApiError::new(
-            ErrorCode::InvalidVlan,
-            format!("{}: the network is not VLAN-aware, so its ports have no VLAN modes", spec.link),
-        ));
+/// Most frames per second that a storm limit can say; more is no limit.
+const STORM_MOST: u32 = 10_000_000;
+
+fn check_storm(spec: &PortSpec) -> Result<(), ApiError> {
+    match spec.storm.values().find(|rate| **rate > STORM_MOST) {
+        Some(rate) => Err(ApiError::new(
+            ErrorCode::InvalidArgument,
+            format!(
+                "{}: a storm limit of {rate} frames/s is out of range: give 0 (none) to {STORM_MOST}",
+                spec.link
+            ),
+        )),
+        None => Ok(()),
     }
-    if !spec.storm.is_empty() {
-        return Err(ApiError::new(
-            ErrorCode::Unsupported,
-            format!("{}: this version has no storm control: leave --storm out", spec.link),
-        ));
-    }
-    Ok(())
 }
 
 /// Takes over what was said.
@@ -252,6 +266,13 @@ fn merge(options: &mut PortOptions, spec: &PortSpec) -> Result<(), ApiError> {
     if let Some(ips) = &spec.ips {
         options.ips.clone_from(ips);
     }
+    if let Some(vlan) = &spec.vlan {
+        options.vlan.clone_from(vlan);
+    }
+    for (kind, rate) in &spec.storm {
+        options.storm.insert(*kind, *rate);
+    }
+    options.storm.retain(|_, rate| *rate != 0);
     Ok(())
 }
 

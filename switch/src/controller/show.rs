@@ -8,7 +8,7 @@ use vswitch_common::stats::PortCounters;
 use vswitch_common::verdict::DropReason;
 
 use super::converge::{hook_mode, is_forwarding};
-use super::{Controller, datapath_failed};
+use super::{Controller, datapath_failed, vlans};
 use crate::api::error::ApiError;
 use crate::api::types::{
     Counters, Endpoint, FdbStatus, Hook, Kernel, Limit, Port, PortFilter, PortState, PortStats, PortVlan,
@@ -49,7 +49,14 @@ impl Controller {
             hook_mode: hook_mode(state.attached),
             hook_reason: state.hook_reason.clone(),
             hook_choice: options.hook,
-            vlan: PortVlan::default(),
+            vlan: self
+                .state
+                .networks
+                .get(&state.network)
+                .map_or_else(PortVlan::default, |n| vlans::in_force(n, options)),
+            guarded: options.is_guarded(),
+            trusted: options.trusted,
+            storm: options.storm.clone(),
             isolated: options.isolated,
             hairpin: options.hairpin,
             learning: options.learning,

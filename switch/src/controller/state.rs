@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use vswitch_common::limits;
 use vswitch_common::mac::MacAddr;
 use vswitch_common::port::PortId;
-use vswitch_common::vlan::VlanId;
+use vswitch_common::vlan::{VIDS, VlanId};
 
-use crate::api::types::{DEFAULT_NETWORK, HookChoice};
+use crate::api::types::{DEFAULT_NETWORK, HookChoice, PortVlan, StormKind};
 use crate::datapath::{TcMode, XdpMode};
 use crate::netlink::Link;
 use crate::netlink::hostend::SilencedLink;
@@ -131,6 +131,20 @@ pub struct PortOptions {
     pub mac: Option<MacAddr>,
     /// Host addresses.
     pub ips: Vec<IpAddr>,
+    /// VLAN options, as said.
+    #[serde(default)]
+    pub vlan: PortVlan,
+    /// Storm limits in frames per second.
+    #[serde(default)]
+    pub storm: BTreeMap<StormKind, u32>,
+}
+
+impl PortOptions {
+    /// Whether the port takes only the addresses that it was given.
+    #[must_use]
+    pub fn is_guarded(&self) -> bool {
+        self.mac.is_some() || !self.ips.is_empty()
+    }
 }
 
 impl Default for PortOptions {
@@ -146,6 +160,8 @@ impl Default for PortOptions {
             name: None,
             mac: None,
             ips: Vec::new(),
+            vlan: PortVlan::default(),
+            storm: BTreeMap::new(),
         }
     }
 }
@@ -221,10 +237,19 @@ impl State {
             .find(|id| !self.networks.values().any(|network| network.id == *id))
     }
 
-    /// The network with this domain.
+    /// The first domain of the lowest free block for a VLAN-aware network.
     #[must_use]
-    pub fn network_of_domain(&self, domain: u16) -> Option<&str> {
-        self.networks.iter().find(|(_, n)| n.domain == domain).map(|(name, _)| name.as_str())
+    pub fn free_vlan_block(&self) -> Option<u16> {
+        (1..=limits::VLAN_AWARE_NETWORKS)
+            .map(|block| block * VIDS)
+            .find(|domain| !self.networks.values().any(|network| network.domain == *domain))
+    }
+
+    /// The network of a domain, and the VLAN that the domain is in it.
+    #[must_use]
+    pub fn network_of_domain(&self, domain: u16) -> Option<(&str, Option<VlanId>)> {
+        let (base, vlan) = super::vlans::base(domain);
+        self.networks.iter().find(|(_, n)| n.domain == base).map(|(name, _)| (name.as_str(), vlan))
     }
 }
 

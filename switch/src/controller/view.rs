@@ -4,6 +4,7 @@ use dashmap::DashMap;
 use vswitch_common::event::{Notice, NoticeKind};
 use vswitch_common::mac::MacAddr;
 
+use super::vlans;
 use crate::api::types::EventKind;
 
 /// Who is who. Bounded by the numbers of ports and networks.
@@ -11,7 +12,7 @@ use crate::api::types::EventKind;
 pub struct View {
     /// Port slot → link name.
     pub ports: DashMap<u16, String>,
-    /// Domain → network name.
+    /// First domain of a network → its name.
     pub domains: DashMap<u16, String>,
 }
 
@@ -25,7 +26,8 @@ impl View {
     /// The network of a domain, or the domain's number if it has gone meanwhile.
     #[must_use]
     pub fn network(&self, domain: u16) -> String {
-        self.domains.get(&domain).map_or_else(|| format!("#{domain}"), |name| name.clone())
+        let (base, _) = vlans::base(domain);
+        self.domains.get(&base).map_or_else(|| format!("#{domain}"), |name| name.clone())
     }
 
     /// What a notice means to people; none for those that only the controller needs.
@@ -36,7 +38,7 @@ impl View {
         match NoticeKind::from_number(notice.kind)? {
             NoticeKind::Learned => Some(EventKind::Learned { mac, network, port }),
             NoticeKind::Moved => Some(EventKind::Moved { mac, network, from: self.port(notice.from), port }),
-            NoticeKind::Neighbour => None,
+            NoticeKind::Neighbour | NoticeKind::NeighbourV6 => None,
         }
     }
 }

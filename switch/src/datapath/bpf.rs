@@ -8,9 +8,11 @@ use aya::programs::{Program, SchedClassifier, TestRun as _, TestRunOptions, Xdp}
 use nix::time::{ClockId, clock_gettime};
 use vswitch_common::abi::{self, SwitchConfig};
 use vswitch_common::fdb::{FdbEntry, FdbKey};
+use vswitch_common::guard::GuardKey;
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{MemberKey, NetworkConfig, PortConfig, PortId};
 use vswitch_common::stats::PortCounters;
+use vswitch_common::vlan::VlanSet;
 
 use super::maps::{OfMap as _, Tables, optional, take_ring};
 use super::object::{self, Adopted, MAPS, Pins};
@@ -235,9 +237,22 @@ impl Datapath for Bpf {
         self.tables.heartbeat.set(0, now, 0).of(abi::map::HEARTBEAT)
     }
 
-    fn flood(&mut self, ingress: PortId, frame: &[u8]) -> Result<(), DatapathError> {
+    fn set_vlans(&mut self, port: PortId, vlans: &VlanSet) -> Result<(), DatapathError> {
+        self.tables.vlans.set(port.index(), vlans, 0).of(abi::map::VLANS)
+    }
+
+    fn set_guard(&mut self, key: &GuardKey, is_given: bool) -> Result<(), DatapathError> {
+        if is_given {
+            self.tables.guards.insert(key, 1, 0).of(abi::map::GUARDS)
+        } else {
+            optional(self.tables.guards.remove(key)).of(abi::map::GUARDS).map(drop)
+        }
+    }
+
+    fn flood(&mut self, ingress: PortId, vid: u16, frame: &[u8]) -> Result<(), DatapathError> {
         let mut context = [0u8; CONTEXT_BYTES];
         context[CONTROL_OFFSET..CONTROL_OFFSET + 4].copy_from_slice(&ingress.index().to_ne_bytes());
+        context[CONTROL_OFFSET + 4..CONTROL_OFFSET + 8].copy_from_slice(&u32::from(vid).to_ne_bytes());
         let options =
             TestRunOptions { data_in: Some(frame), ctx_in: Some(&context), ..TestRunOptions::default() };
         let run = program::<SchedClassifier>(&mut self.ebpf, abi::program::FLOOD)?.test_run(options);
@@ -261,6 +276,10 @@ impl Datapath for Bpf {
             self.tables.neighbours.keys().collect::<Result<_, _>>().of(abi::map::NEIGHBOURS)?;
         for key in neighbours {
             self.set_neighbour(&key, None)?;
+        }
+        let guards: Vec<_> = self.tables.guards.keys().collect::<Result<_, _>>().of(abi::map::GUARDS)?;
+        for key in guards.into_iter().filter(|key| !known.guards.contains(key)) {
+            self.set_guard(&key, false)?;
         }
         let mut pruned = self.pins.prune(&known.ports)?;
         for ifindex in links.into_iter().filter(|ifindex| !known.links.contains(ifindex)) {

@@ -1,11 +1,13 @@
 //! A data path in memory that fails on a chosen call: for tests that prove rollback, and for the controller's unit tests.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use vswitch_common::fdb::{FdbEntry, FdbKey};
+use vswitch_common::guard::GuardKey;
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{NetworkConfig, PortConfig, PortId};
 use vswitch_common::stats::PortCounters;
+use vswitch_common::vlan::VlanSet;
 
 use super::{Datapath, DatapathError, FdbPage, Known, MapUse, Target, TcMode, XdpMode};
 
@@ -26,6 +28,8 @@ pub struct Held {
     pub tc: BTreeMap<u16, u32>,
     /// Attached XDP programs: port → (link index, native).
     pub xdp: BTreeMap<u16, (u32, bool)>,
+    /// Addresses that ports were given.
+    pub guards: BTreeSet<(u16, [u8; 16])>,
     /// The FDB.
     pub fdb: BTreeMap<u64, (u16, u16)>,
 }
@@ -170,7 +174,18 @@ impl Datapath for Faulty {
         Ok(())
     }
 
-    fn flood(&mut self, _ingress: PortId, _frame: &[u8]) -> Result<(), DatapathError> {
+    fn set_vlans(&mut self, _port: PortId, _vlans: &VlanSet) -> Result<(), DatapathError> {
+        self.call().map(drop)
+    }
+
+    fn set_guard(&mut self, key: &GuardKey, is_given: bool) -> Result<(), DatapathError> {
+        let (guards, entry) = (&mut self.call()?.guards, (key.port, key.ip));
+        guards.retain(|other| *other != entry);
+        guards.extend(is_given.then_some(entry));
+        Ok(())
+    }
+
+    fn flood(&mut self, _ingress: PortId, _vid: u16, _frame: &[u8]) -> Result<(), DatapathError> {
         self.call().map(drop)
     }
 

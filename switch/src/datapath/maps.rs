@@ -13,9 +13,11 @@ use aya::maps::{
 use aya::sys::SyscallError;
 use vswitch_common::abi::{self, SwitchConfig};
 use vswitch_common::fdb::{FdbEntry, FdbKey};
+use vswitch_common::guard::GuardKey;
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{MemberKey, NetworkConfig, PortConfig};
 use vswitch_common::stats::PortCounters;
+use vswitch_common::vlan::VlanSet;
 
 use super::{DatapathError, FdbPage, MapUse, sys};
 
@@ -38,6 +40,8 @@ pub(super) struct Tables {
     pub(super) neighbours: HashMap<MapData, NeighbourKey, Neighbour>,
     pub(super) counters: PerCpuArray<MapData, PortCounters>,
     pub(super) targets: DevMap<MapData>,
+    pub(super) vlans: Array<MapData, VlanSet>,
+    pub(super) guards: HashMap<MapData, GuardKey, u32>,
     pub(super) lost: PerCpuArray<MapData, u64>,
 }
 
@@ -57,6 +61,8 @@ impl Tables {
             neighbours: take(ebpf, abi::map::NEIGHBOURS)?,
             counters: take(ebpf, abi::map::COUNTERS)?,
             targets: take(ebpf, abi::map::TARGETS)?,
+            vlans: take(ebpf, abi::map::VLANS)?,
+            guards: take(ebpf, abi::map::GUARDS)?,
             lost: take(ebpf, abi::map::LOST)?,
         })
     }

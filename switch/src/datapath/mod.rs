@@ -12,13 +12,15 @@ mod maps;
 mod object;
 mod sys;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use vswitch_common::fdb::{FdbEntry, FdbKey};
+use vswitch_common::guard::GuardKey;
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{NetworkConfig, PortConfig, PortId};
 use vswitch_common::stats::PortCounters;
+use vswitch_common::vlan::VlanSet;
 
 pub use bpf::{Bpf, Rings, Settings};
 pub use object::{Adopted, OBJECT};
@@ -195,11 +197,24 @@ pub trait Datapath: Send + Sync {
     /// When the kernel refuses.
     fn beat(&mut self) -> Result<(), DatapathError>;
 
-    /// Floods a punted frame to the network of the port it came in by, that port excluded.
+    /// Writes the VLANs of a trunk.
     ///
     /// # Errors
     /// When the kernel refuses.
-    fn flood(&mut self, ingress: PortId, frame: &[u8]) -> Result<(), DatapathError>;
+    fn set_vlans(&mut self, port: PortId, vlans: &VlanSet) -> Result<(), DatapathError>;
+
+    /// Lets a guarded port have an IP address, or no more.
+    ///
+    /// # Errors
+    /// When the table is full.
+    fn set_guard(&mut self, key: &GuardKey, is_given: bool) -> Result<(), DatapathError>;
+
+    /// Floods a punted frame within VLAN `vid` (0 on a VLAN-unaware network) of the network of the port it came in by, that
+    /// port excluded.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn flood(&mut self, ingress: PortId, vid: u16, frame: &[u8]) -> Result<(), DatapathError>;
 
     /// Limits and memory of each map.
     ///
@@ -232,6 +247,8 @@ pub struct Known {
     pub links: BTreeSet<u32>,
     /// (network, place) in flood lists.
     pub members: BTreeSet<(u16, u16)>,
+    /// Addresses that ports were given.
+    pub guards: HashSet<GuardKey>,
 }
 
 /// A page of the FDB.

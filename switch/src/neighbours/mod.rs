@@ -1,18 +1,19 @@
-//! Who has which IP address, by watching ARP: what the data path needs to answer requests itself, and what to do with
+//! Who has which IP address, by watching ARP and neighbour discovery: what the data path needs to answer requests itself, and what to do with
 //! those that it cannot.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 
 use vswitch_common::domain::DomainId;
-use vswitch_common::event::{Notice, PuntRecord};
+use vswitch_common::event::{Notice, NoticeKind, PuntRecord};
 use vswitch_common::fdb::FdbKey;
 use vswitch_common::frame::{ARP_BYTES, Arp, ETHERNET_BYTES};
 use vswitch_common::mac::MacAddr;
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::PortId;
+use vswitch_common::vlan::VlanId;
 
-use crate::controller::Controller;
+use crate::controller::{Controller, vlans};
 use crate::error::chain;
 
 /// Addresses remembered for one port: as many as a routed host with a large subnet behind proxy ARP may have. A port that
@@ -37,7 +38,7 @@ struct Question {
 /// The table.
 #[derive(Debug, Default)]
 pub struct Neighbours {
-    known: BTreeMap<(u16, Ipv4Addr), Known>,
+    known: BTreeMap<(u16, IpAddr), Known>,
     /// How many of them each port has.
     by_port: BTreeMap<PortId, usize>,
     flooded: HashMap<Question, u64>,
@@ -72,7 +73,7 @@ impl Neighbours {
     }
 
     /// Learns who has an address; false if the port claims too many.
-    fn learn(&mut self, domain: u16, ip: Ipv4Addr, known: Known) -> bool {
+    fn learn(&mut self, domain: u16, ip: IpAddr, known: Known) -> bool {
         let key = (domain, ip);
         if self.known.get(&key).is_some_and(|old| old.is_configured && !known.is_configured) {
             return false;
@@ -97,22 +98,29 @@ impl Neighbours {
     /// Forgets those that `is_gone` names, and says which.
     fn forget(&mut self, is_gone: impl Fn(u16, &Known) -> bool) -> Vec<NeighbourKey> {
         let gone = self.known.iter().filter(|((domain, _), known)| is_gone(*domain, known));
-        let gone: Vec<(u16, Ipv4Addr)> = gone.map(|(key, _)| *key).collect();
+        let gone: Vec<(u16, IpAddr)> = gone.map(|(key, _)| *key).collect();
         for key in &gone {
             if let Some(known) = self.known.remove(key) {
                 self.count_down(known.port);
             }
         }
-        gone.into_iter().map(|(domain, ip)| NeighbourKey::v4(DomainId(domain), ip.octets())).collect()
+        gone.into_iter().map(|(domain, ip)| key(DomainId(domain), ip)).collect()
     }
 }
 
 impl Controller {
     /// The data path saw an ARP packet say who has an address.
     pub(crate) fn note_neighbour(&mut self, notice: &Notice) {
-        let [a, b, c, d, ..] = notice.ip;
-        let ip = Ipv4Addr::new(a, b, c, d);
-        if ip.is_unspecified() || ip.is_broadcast() || ip.is_multicast() || ip.is_loopback() {
+        let ip = match NoticeKind::from_number(notice.kind) {
+            Some(NoticeKind::Neighbour) => {
+                let [a, b, c, d, ..] = notice.ip;
+                IpAddr::from([a, b, c, d])
+            }
+            Some(NoticeKind::NeighbourV6) => IpAddr::from(notice.ip),
+            _ => return,
+        };
+        let is_broadcast = ip == IpAddr::V4(Ipv4Addr::BROADCAST);
+        if ip.is_unspecified() || is_broadcast || ip.is_multicast() || ip.is_loopback() {
             return;
         }
         let (mac, port) = (MacAddr::from_bits(notice.mac), PortId(notice.port));
@@ -132,7 +140,8 @@ impl Controller {
         if !self.neighbours.may_flood(question, now_ns) {
             return;
         }
-        if let Err(error) = self.datapath().flood(PortId(punt.port), frame) {
+        let vid = vlans::base(punt.domain).1.map_or(0, VlanId::get);
+        if let Err(error) = self.datapath().flood(PortId(punt.port), vid, frame) {
             tracing::debug!(port = punt.port, error = chain(&error), "cannot flood a punted frame");
         }
     }
@@ -159,9 +168,9 @@ impl Controller {
         port: PortId,
         ips: &[IpAddr],
     ) {
-        for ip in ips.iter().filter_map(|ip| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None }) {
-            if self.neighbours.learn(domain.0, ip, Known { mac, port, is_configured: true }) {
-                self.publish_neighbour(domain, ip, mac);
+        for ip in ips {
+            if self.neighbours.learn(domain.0, *ip, Known { mac, port, is_configured: true }) {
+                self.publish_neighbour(domain, *ip, mac);
             }
         }
     }
@@ -172,9 +181,8 @@ impl Controller {
         self.withdraw_neighbours(&gone);
     }
 
-    fn publish_neighbour(&mut self, domain: DomainId, ip: Ipv4Addr, mac: MacAddr) {
-        let key = NeighbourKey::v4(domain, ip.octets());
-        if let Err(error) = self.datapath().set_neighbour(&key, Some(Neighbour(mac.bits()))) {
+    fn publish_neighbour(&mut self, domain: DomainId, ip: IpAddr, mac: MacAddr) {
+        if let Err(error) = self.datapath().set_neighbour(&key(domain, ip), Some(Neighbour(mac.bits()))) {
             tracing::debug!(%ip, %mac, error = chain(&error), "cannot remember a neighbour");
         }
     }
@@ -188,9 +196,20 @@ impl Controller {
     }
 }
 
+fn key(domain: DomainId, ip: IpAddr) -> NeighbourKey {
+    match ip {
+        IpAddr::V4(ip) => NeighbourKey::v4(domain, ip.octets()),
+        IpAddr::V6(ip) => NeighbourKey::v6(domain, ip.octets()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn v4(bits: u32) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::from(bits))
+    }
 
     const ONE: Known = Known { mac: MacAddr::from_bits(1), port: PortId(1), is_configured: false };
 
@@ -218,25 +237,25 @@ mod tests {
     fn a_port_cannot_claim_every_address() {
         let mut neighbours = Neighbours::default();
         for n in 0..PER_PORT as u32 {
-            assert!(neighbours.learn(1, Ipv4Addr::from(n), ONE));
+            assert!(neighbours.learn(1, v4(n), ONE));
         }
-        assert!(!neighbours.learn(1, Ipv4Addr::BROADCAST, ONE));
-        assert!(neighbours.learn(1, Ipv4Addr::from(0), Known { mac: MacAddr::from_bits(2), ..ONE }));
-        assert!(neighbours.learn(1, Ipv4Addr::BROADCAST, Known { port: PortId(2), ..ONE }));
+        assert!(!neighbours.learn(1, v4(u32::MAX), ONE));
+        assert!(neighbours.learn(1, v4(0), Known { mac: MacAddr::from_bits(2), ..ONE }));
+        assert!(neighbours.learn(1, v4(u32::MAX), Known { port: PortId(2), ..ONE }));
     }
 
     #[test]
     fn what_the_user_says_stands_against_the_wire() {
         let mut neighbours = Neighbours::default();
-        neighbours.learn(1, Ipv4Addr::from(1), Known { is_configured: true, ..ONE });
-        assert!(!neighbours.learn(1, Ipv4Addr::from(1), Known { mac: MacAddr::from_bits(2), ..ONE }));
+        neighbours.learn(1, v4(1), Known { is_configured: true, ..ONE });
+        assert!(!neighbours.learn(1, v4(1), Known { mac: MacAddr::from_bits(2), ..ONE }));
     }
 
     #[test]
     fn a_flushed_port_takes_its_neighbours_along() {
         let mut neighbours = Neighbours::default();
-        neighbours.learn(1, Ipv4Addr::from(1), ONE);
-        neighbours.learn(1, Ipv4Addr::from(2), Known { port: PortId(2), ..ONE });
+        neighbours.learn(1, v4(1), ONE);
+        neighbours.learn(1, v4(2), Known { port: PortId(2), ..ONE });
         assert_eq!(neighbours.forget(|_, known| known.port == PortId(1)).len(), 1);
         assert_eq!(neighbours.known.len(), 1);
     }

@@ -131,6 +131,15 @@ pub struct Port {
     pub learning: bool,
     /// See [`PortSpec::flood`].
     pub flood: bool,
+    /// Whether only the endpoint's addresses are taken as sources.
+    #[serde(default)]
+    pub guarded: bool,
+    /// See [`PortSpec::trusted`].
+    #[serde(default)]
+    pub trusted: bool,
+    /// See [`PortSpec::storm`]; kinds without a limit are left out.
+    #[serde(default)]
+    pub storm: BTreeMap<StormKind, u32>,
     /// See [`PortSpec::mac_limit`]; null is no limit.
     pub mac_limit: Option<u32>,
     /// Link MTU in bytes, without the Ethernet header.

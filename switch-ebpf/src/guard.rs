@@ -1,0 +1,106 @@
+//! Stage: is the port allowed to say this? Only for guarded ports.
+
+use vswitch_common::frame::{Arp, ethertype};
+use vswitch_common::guard::{self, Ask, GuardKey, IPV4_BYTES, UDP};
+use vswitch_common::mac::MacAddr;
+use vswitch_common::nd::{ICMPV6, IPV6_BYTES};
+use vswitch_common::port::{PortId, flag};
+use vswitch_common::verdict::DropReason;
+
+use crate::maps;
+use crate::packet::Frame;
+use crate::parse::Headers;
+use crate::pipeline::Ingress;
+
+/// Next header value of hop-by-hop options (RFC 8200 section 4.3), which MLD has in front of ICMPv6.
+const HOP_BY_HOP: u8 = 0;
+
+/// Refuses a frame from an address that the port was not given.
+#[inline(always)]
+pub(crate) fn admit(
+    frame: &impl Frame,
+    ingress: &Ingress,
+    headers: &Headers,
+    arp: &Arp,
+) -> Result<(), DropReason> {
+    if !ingress.config.has(flag::GUARDED) {
+        return Ok(());
+    }
+    guard::check_mac(ingress.config, headers.ethernet.source)?;
+    let ask = match headers.ethernet.ethertype {
+        ethertype::ARP => check_arp(ingress, arp)?,
+        ethertype::IPV4 => check_v4(frame, ingress, headers.network_offset)?,
+        ethertype::IPV6 => check_v6(frame, ingress, headers.network_offset)?,
+        _ => Ask::Nothing,
+    };
+    if has_address(ingress.id, ask) { Ok(()) } else { Err(DropReason::SpoofedIp) }
+}
+
+#[inline(always)]
+fn has_address(port: PortId, ask: Ask) -> bool {
+    match ask {
+        Ask::Nothing => true,
+        Ask::V4([a, b, c, d]) => {
+            let ip = [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            maps::is_given(GuardKey { ip, port: port.0, family: 4 })
+        }
+        Ask::V6(ip) => maps::is_given(GuardKey { ip, port: port.0, family: 6 }),
+    }
+}
+
+/// ARP speaks for its sender; a probe (RFC 5227) does not say an address yet.
+#[inline(always)]
+fn check_arp(ingress: &Ingress, arp: &Arp) -> Result<Ask, DropReason> {
+    if !arp.is_some() {
+        return Ok(Ask::Nothing);
+    }
+    let given = MacAddr::from_bits(ingress.config.guard_mac);
+    if given.bits() != 0 && arp.sender_mac.bits() != given.bits() {
+        return Err(DropReason::SpoofedMac);
+    }
+    let is_asked = ingress.config.has(flag::GUARDED_IP) && !arp.is_probe();
+    Ok(if is_asked { Ask::V4(arp.sender_ip) } else { Ask::Nothing })
+}
+
+#[inline(always)]
+fn check_v4(frame: &impl Frame, ingress: &Ingress, at: usize) -> Result<Ask, DropReason> {
+    let Some(header) = frame.copy::<IPV4_BYTES>(at) else { return Err(DropReason::Malformed) };
+    let is_first = u16::from_be_bytes([header[6], header[7]]) & 0x1fff == 0;
+    let mut ports = [0u8; 4];
+    if header[9] == UDP && is_first {
+        let length = usize::from(header[0] & 0x0f) * 4;
+        match frame.copy::<4>(at + length) {
+            Some(bytes) => ports = bytes,
+            None => return Err(DropReason::Malformed),
+        }
+    }
+    let [a, b, c, d] = ports;
+    guard::check_v4(ingress.config, &header, u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))
+}
+
+#[inline(always)]
+fn check_v6(frame: &impl Frame, ingress: &Ingress, at: usize) -> Result<Ask, DropReason> {
+    let Some(header) = frame.copy::<IPV6_BYTES>(at) else { return Err(DropReason::Malformed) };
+    let (mut next, mut payload) = (header[6], at + IPV6_BYTES);
+    if next == HOP_BY_HOP {
+        let Some([following, length]) = frame.copy::<2>(payload) else { return Err(DropReason::Malformed) };
+        next = following;
+        payload += (usize::from(length) + 1) * 8;
+    }
+    let (mut icmp, mut source_port, mut target) = (0, 0, [0u8; 16]);
+    match next {
+        ICMPV6 => {
+            let Some([kind]) = frame.copy::<1>(payload) else { return Err(DropReason::Malformed) };
+            icmp = kind;
+            if let Some(bytes) = frame.copy::<16>(payload + 8) {
+                target = bytes;
+            }
+        }
+        UDP => {
+            let Some(bytes) = frame.copy::<2>(payload) else { return Err(DropReason::Malformed) };
+            source_port = u16::from_be_bytes(bytes);
+        }
+        _ => {}
+    }
+    guard::check_v6(ingress.config, &header, icmp, &target, source_port)
+}
