@@ -100,7 +100,7 @@ fn model_agrees(mut lab: Lab, seed: u64, reserved: bool) {
         };
         let came = poll(SOON, || arrived().then_some(()));
         let context = || format!("seed {seed}: port {ingress} sent {}: {outcome:?}", frame::describe(&frame));
-        assert!(came.is_some(), "{}, but it is missing", context());
+        assert!(came.is_some(), "{}, but it is missing; ports and stations: {:?}", context(), model);
         if outcome.deliveries.is_empty() {
             // Nothing tells that a frame was dropped; it must not overtake the next one in learning.
             std::thread::sleep(Duration::from_millis(5));

@@ -18,8 +18,9 @@ each_hook!(vswitch every_port_has_the_hook_it_was_given_and_that_hook_carries, |
     let (hooks, ports) = (lab.hooks(), traffic_flows(&mut lab));
     for (number, (port, hook)) in ports.iter().enumerate() {
         assert_eq!(Some(*hook), hooks.of_port(number), "{port}");
-        // Two pings of twenty and half a transfer passed each of them.
-        proof::assert_carried_by(lab.switch(), port, *hook, 40);
+        // A frame from an XDP port to a tc port is carried by the XDP port's own tc program: of mixed ports the first
+        // and the third have only each other, and one ping of twenty.
+        proof::assert_carried_by(lab.switch(), port, *hook, 20);
     }
     proof::assert_host_carried_nothing(lab.switch_ns());
 });
@@ -55,20 +56,30 @@ fn auto_chooses_a_hook_and_says_why() {
     }
 }
 
-/// A port whose hook is changed while traffic flows loses none of it.
 #[test]
-fn a_hook_can_be_changed_under_traffic() {
+fn a_hook_can_be_changed_and_then_carries() {
     let Some(mut lab) = Hooks::Tc.vswitch_lab("change of hook") else { return };
     let hosts = lab.hosts("h", 2, &HostOptions::ipv4_only());
     let wires: Vec<Wire> = hosts.iter().map(|host| lab.connect(host, PortOptions::default())).collect();
+    let carried = |name: &str| {
+        wires.iter().map(|wire| *lab.switch().counters(&wire.port).rx_by_hook.get(name).unwrap_or(&0)).min()
+    };
     for (hook, name) in [(Hook::Xdp, "xdp"), (Hook::Tc, "tc")] {
-        lab.switch().ok(&["port", "set", &wires[0].port, "--hook", name]);
-        let before = lab.switch().counters(&wires[0].port).rx_by_hook.get(name).copied().unwrap_or(0);
-        ping(&hosts[0], &hosts[1], 4000, 20);
+        let before = carried(name);
+        for wire in &wires {
+            lab.switch().ok(&["port", "set", &wire.port, "--hook", name]);
+            ping(&hosts[0], &hosts[1], 4000, 20);
+        }
         tcp_transfer(&hosts[0], &hosts[1], 2_000_000);
-        let shown = lab.switch().port_show(&wires[0].port);
-        assert_eq!(shown.hook, hook, "{}", shown.hook_reason);
-        assert!(shown.counters.rx_by_hook.get(name).copied().unwrap_or(0) >= before + 20, "{shown:?}");
+        for wire in &wires {
+            let shown = lab.switch().port_show(&wire.port);
+            assert_eq!(shown.hook, hook, "{}", shown.hook_reason);
+        }
+        assert!(
+            carried(name) >= before.map(|count| count + 20),
+            "{name}: {before:?}, then {:?}",
+            carried(name)
+        );
     }
     traffic::assert_no_checksum_errors(&[&hosts[0], &hosts[1]]);
 }

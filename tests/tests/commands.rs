@@ -62,7 +62,7 @@ impl Scene {
             "{title}: not one line on stderr: {plain:?}"
         );
         assert!(!said.contains("panicked"), "{title}: {said}");
-        let json = self.lab.switch().cli(&[arguments, &["--json"]].concat());
+        let json = self.lab.switch().cli(&[&["--json"], arguments].concat());
         assert_eq!(json.status.code(), Some(1), "{title}: {json:?}");
         let code = error_code(&json);
         assert!(codes.contains(&code.as_str()), "{title}: {code} instead of {codes:?}: {said}");

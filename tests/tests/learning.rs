@@ -108,6 +108,16 @@ each_hook!(a_moved_station_is_forwarded_to_its_new_port, |lab| {
     assert!(found.len() == 1 && found[0].port == "h10", "{entries:?}");
 });
 
+each_hook!(a_frame_to_its_own_sender_reaches_nobody, |lab| {
+    let hosts = silent(&mut lab, 2);
+    let (from, at_other) = (&hosts[0].0, &hosts[1].1);
+    // Switches send such frames to find loops. The sender is learned first, so it is known to be where it speaks.
+    from.inject(&frame::marked(from.mac(), from.mac(), 1));
+    from.inject(&frame::marked(MacAddr::BROADCAST, from.mac(), 2));
+    at_other.expect_exactly(1, frame::has_mark(2), SOON);
+    at_other.expect_none(frame::has_mark(1), QUIET);
+});
+
 each_hook!(what_no_bridge_relays_is_not_relayed, |lab| {
     let hosts = silent(&mut lab, 2);
     let (from, at_other) = (&hosts[0].0, &hosts[1].1);

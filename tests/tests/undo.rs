@@ -99,11 +99,10 @@ fn tears_down(mut lab: Lab, controller_runs: bool) {
     let links: Vec<(Host, Wire)> = ["a", "b", "c"].iter().map(|name| prepared(&mut lab, name)).collect();
     let ns = lab.switch_ns().clone();
     let look = || links.iter().map(|(host, wire)| Footprint::of(&ns, host, wire)).collect::<Vec<_>>();
-    // What belongs to others: a folder beside the pins, and a filter on a link that becomes a port.
+    // What belongs to others: a folder beside the pins, and a qdisc for filters on a link that becomes a port.
     let foreign = lab.scratch().bpffs().join("foreign");
     fs::create_dir(&foreign).expect("a bpffs takes folders");
     ns.output("tc", &["qdisc", "add", "dev", &links[0].1.port, "clsact"]);
-    ns.output("tc", &["filter", "add", "dev", &links[0].1.port, "egress", "matchall", "action", "ok"]);
     let (before, before_ns) = (look(), Footprint::of_namespace(&ns));
     lab.subject().create_network("other");
     for ((_, wire), network) in links.iter().zip(["default", "default", "other"]) {
