@@ -1,21 +1,22 @@
 //! Stage: where is the destination?
 
-use vswitch_common::fdb;
+use vswitch_common::fdb::{self, Learn};
 use vswitch_common::policy;
 use vswitch_common::port::{PortConfig, PortId};
 use vswitch_common::verdict::Verdict;
 
-use crate::pipeline::Admitted;
+use crate::pipeline::{Admitted, Lesson};
 use crate::{maps, vlan};
 
 /// Out of the station's port if it is known, else to everybody.
 #[inline(always)]
-pub(crate) fn destination(admitted: &Admitted) -> Verdict {
+pub(crate) fn destination(admitted: &Admitted, lesson: &Lesson) -> Verdict {
     if admitted.ethernet.destination.is_group() {
         return Verdict::Flood(admitted.domain);
     }
-    if admitted.ethernet.destination.bits() == admitted.ethernet.source.bits() {
-        // The station is where it speaks, whether that has been learned yet or not.
+    let is_own = admitted.ethernet.destination.bits() == admitted.ethernet.source.bits();
+    if is_own && matches!(lesson.learn, Learn::Insert | Learn::Move { .. }) {
+        // The FDB will say so in a moment: the station is where it speaks.
         return out_of(admitted, admitted.ingress.id, admitted.ingress.config);
     }
     let entry = maps::fdb(admitted.key(admitted.ethernet.destination));

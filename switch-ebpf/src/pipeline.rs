@@ -81,7 +81,7 @@ pub(crate) fn decide(frame: &impl Frame) -> Decision {
             let lesson = learn::lesson(&admitted);
             let verdict = match respond::answer(&admitted) {
                 Some(verdict) => verdict,
-                None => lookup::destination(&admitted),
+                None => lookup::destination(&admitted, &lesson),
             };
             Decision::Admit(admitted, lesson, verdict)
         }
