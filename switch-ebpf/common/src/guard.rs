@@ -104,11 +104,7 @@ pub fn check_v6(
     }
     // An advertisement claims its target, whatever its source.
     let mut source = [0u8; 16];
-    if icmp == kind::ADVERTISEMENT {
-        source.copy_from_slice(target)
-    } else {
-        source.copy_from_slice(&header[8..24])
-    }
+    source.copy_from_slice(if icmp == kind::ADVERTISEMENT { target } else { &header[8..24] });
     if is_unspecified(&source) {
         // Duplicate address detection, and group membership before there is an address (RFC 3590).
         let is_allowed = header[6] == ICMPV6 || header[6] == 0;

@@ -165,8 +165,8 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(context.bounds.head)
         .max_buf_size(CONNECTION_BUFFER)
-        // A client that has said all it has to say still wants its answer.
-        .half_close(true)
+        // A client that closes its half is taken to have left: else a reader of events that goes away while nothing
+        // happens would keep its place.
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(serving);
     let ended = tokio::select! {

@@ -131,9 +131,6 @@ pub(crate) fn requests() -> Vec<Request> {
         hairpin: Some(false),
         learning: Some(false),
         flood: None,
-        guarded: true,
-        trusted: false,
-        storm: std::collections::BTreeMap::new(),
         mac_limit: Some(4),
         name: Some("web".to_string()),
         ips: Some(vec!["fd00::2".parse().expect("an address")]),
@@ -179,9 +176,9 @@ mod tests {
     #[test]
     fn a_port_has_the_contracts_keys() {
         let json = serde_json::to_value(port("veth0")).expect("JSON");
-        // From the command contract; `hook_choice` came later, as did four counters.
+        // From the command contract; the last four came later, as did four counters.
         let contract = "name ifindex network state hook hook_mode hook_reason vlan isolated hairpin learning flood \
-                        mac_limit mtu endpoint counters hook_choice";
+                        mac_limit mtu endpoint counters hook_choice guarded trusted storm";
         let mut contract: Vec<_> = contract.split_whitespace().collect();
         contract.sort_unstable();
         assert_eq!(keys(&json), contract);
