@@ -26,6 +26,7 @@ mod egress;
 mod flood;
 mod count;
 mod event;
+mod log;
 
 mod clock;
 mod maps;
@@ -40,14 +41,18 @@ use crate::packet::{TcFrame, XdpFrame};
 #[xdp(frags)]
 pub fn vswitch_xdp(context: XdpContext) -> u32 {
     let frame = XdpFrame::new(context);
-    xdp::act(&frame, pipeline::decide(&frame))
+    let decision = pipeline::decide(&frame);
+    log::decision(&frame.0, "xdp", &decision);
+    xdp::act(&frame, decision)
 }
 
 /// Ingress at the tc hook: alone on a tc port, behind the XDP program on an XDP port.
 #[classifier]
 pub fn vswitch_tc(context: TcContext) -> i32 {
     let frame = TcFrame::new(context);
-    tc::act(&frame, pipeline::decide(&frame))
+    let decision = pipeline::decide(&frame);
+    log::decision(&frame.0, "tc", &decision);
+    tc::act(&frame, decision)
 }
 
 /// Floods a frame that the controller had been given. Run by `BPF_PROG_TEST_RUN` with the port it came from in `cb[0]`;

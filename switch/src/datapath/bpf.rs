@@ -63,6 +63,8 @@ impl Bpf {
             events: take_ring(&mut ebpf, abi::map::EVENTS)?,
             punts: take_ring(&mut ebpf, abi::map::PUNTS)?,
         };
+        #[cfg(feature = "ebpf-log")]
+        super::log::forward(&mut ebpf);
         load_programs(&mut ebpf)?;
         let config = SwitchConfig { abi: abi::ABI_VERSION, fdb_dynamic: settings.fdb_dynamic };
         tables.config.set(0, config, 0).of(abi::map::CONFIG)?;

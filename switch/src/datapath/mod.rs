@@ -8,6 +8,8 @@ mod bpf;
 pub mod events;
 pub mod faulty;
 mod links;
+#[cfg(feature = "ebpf-log")]
+mod log;
 mod maps;
 mod object;
 mod sys;
