@@ -8,33 +8,33 @@ use vswitch_common::verdict::Punt;
 
 use crate::maps;
 use crate::packet::Frame;
-use crate::pipeline::Admitted;
+use crate::pipeline::Decision;
 
 /// Bytes of an ARP request with its Ethernet header: what a punt carries today.
 const ARP_FRAME_BYTES: usize = 42;
 
 /// Says what was learned of the source.
 #[inline(always)]
-pub(crate) fn notice(admitted: &Admitted, kind: NoticeKind, from: PortId) {
-    publish(admitted, kind, from, [0; 16]);
+pub(crate) fn notice(decision: &Decision, kind: NoticeKind, from: PortId) {
+    publish(decision, kind, from, [0; 16]);
 }
 
 /// Says that the source has an address.
 #[inline(always)]
-pub(crate) fn neighbour(admitted: &Admitted, kind: NoticeKind, ip: [u8; 16]) {
-    publish(admitted, kind, PortId::NOBODY, ip);
+pub(crate) fn neighbour(decision: &Decision, kind: NoticeKind, ip: [u8; 16]) {
+    publish(decision, kind, PortId::NOBODY, ip);
 }
 
 #[inline(always)]
-fn publish(admitted: &Admitted, kind: NoticeKind, from: PortId, ip: [u8; 16]) {
+fn publish(decision: &Decision, kind: NoticeKind, from: PortId, ip: [u8; 16]) {
     let Some(mut record) = maps::EVENTS.reserve::<Notice>(0) else {
         return maps::count_lost(ring::EVENTS);
     };
     record.write(Notice {
-        mac: admitted.ethernet.source.bits(),
+        mac: decision.ethernet.source.bits(),
         kind: kind as u16,
-        domain: admitted.domain.0,
-        port: admitted.ingress.id.0,
+        domain: decision.domain.0,
+        port: decision.ingress.0,
         from: from.0,
         ip,
     });
@@ -43,7 +43,7 @@ fn publish(admitted: &Admitted, kind: NoticeKind, from: PortId, ip: [u8; 16]) {
 
 /// Hands the frame to the controller; false if it is too far behind.
 #[inline(always)]
-pub(crate) fn punt(frame: &impl Frame, admitted: &Admitted, why: Punt) -> bool {
+pub(crate) fn punt(frame: &impl Frame, decision: &Decision, why: Punt) -> bool {
     let Some(bytes) = frame.read::<ARP_FRAME_BYTES>(0) else {
         return false;
     };
@@ -55,8 +55,8 @@ pub(crate) fn punt(frame: &impl Frame, admitted: &Admitted, why: Punt) -> bool {
     padded[..ARP_FRAME_BYTES].copy_from_slice(&bytes);
     record.write(PuntRecord {
         why: why as u16,
-        domain: admitted.domain.0,
-        port: admitted.ingress.id.0,
+        domain: decision.domain.0,
+        port: decision.ingress.0,
         length: ARP_FRAME_BYTES as u16,
         frame: padded,
     });

@@ -6,88 +6,89 @@ use vswitch_common::nd::is_unspecified;
 use vswitch_common::neighbour::NeighbourKey;
 use vswitch_common::port::PortId;
 
-use crate::pipeline::{Admitted, Lesson};
+use crate::pipeline::{Decision, Ingress, Lesson};
 use crate::{event, maps};
 
 /// What there is to learn. Only looks.
 #[inline(always)]
-pub(crate) fn lesson(admitted: &Admitted) -> Lesson {
-    let entry = maps::fdb(admitted.key(admitted.ethernet.source));
-    let Admitted { ingress, now_ns, .. } = admitted;
-    Lesson { learn: fdb::learn(&entry, ingress.id, ingress.config, *now_ns), entry }
+pub(crate) fn lesson(decision: &Decision, ingress: Ingress) -> Lesson {
+    let entry = maps::fdb(decision.key(decision.ethernet.source));
+    Lesson { learn: fdb::learn(&entry, ingress.id, ingress.config, decision.now_ns), entry }
 }
 
 /// Learns it.
 #[inline(always)]
-pub(crate) fn commit(admitted: &Admitted, lesson: Lesson) {
-    let key = admitted.key(admitted.ethernet.source);
+pub(crate) fn commit(decision: &Decision, ingress: Ingress) {
+    let lesson = &decision.lesson;
+    let key = decision.key(decision.ethernet.source);
     match lesson.learn {
         Learn::Keep => {}
-        Learn::Refresh => maps::fdb_refresh(key, admitted.now_ns),
-        Learn::Insert => insert(admitted),
-        Learn::Move { from } => relocate(admitted, &lesson.entry, from),
+        Learn::Refresh => maps::fdb_refresh(key, decision.now_ns),
+        Learn::Insert => insert(decision, ingress),
+        Learn::Move => relocate(decision, ingress, &lesson.entry),
     }
-    note_neighbour(admitted);
+    note_neighbour(decision);
 }
 
 /// Adds an entry, if the table and the port have room.
 #[inline(always)]
-fn insert(admitted: &Admitted) {
-    let Admitted { ingress, now_ns, .. } = admitted;
+fn insert(decision: &Decision, ingress: Ingress) {
+    let now_ns = decision.now_ns;
     let limit = maps::config().map_or(0, |config| config.fdb_dynamic);
-    let is_full = maps::dynamic_entries(PortId::NOBODY) >= u64::from(limit) || port_is_full(admitted);
-    let entry = FdbEntry::dynamic(ingress.id, ingress.config, *now_ns);
-    if is_full || !maps::fdb_insert(admitted.key(admitted.ethernet.source), &entry) {
+    let is_full = maps::dynamic_entries(PortId::NOBODY) >= u64::from(limit) || port_is_full(ingress);
+    let entry = FdbEntry::dynamic(ingress.id, ingress.config, now_ns);
+    if is_full || !maps::fdb_insert(decision.key(decision.ethernet.source), &entry) {
         return maps::with_counters(ingress.id, |counters| counters.not_learned += 1);
     }
     maps::add_learned(ingress.id, 1);
     maps::add_learned(PortId::NOBODY, 1);
-    event::notice(admitted, NoticeKind::Learned, PortId::NOBODY);
+    event::notice(decision, NoticeKind::Learned, PortId::NOBODY);
 }
 
 /// Moves an entry to the port the station speaks from now.
 #[inline(always)]
-fn relocate(admitted: &Admitted, was: &FdbEntry, from: PortId) {
-    let Admitted { ingress, now_ns, .. } = admitted;
-    if from.0 != ingress.id.0 && port_is_full(admitted) {
+fn relocate(decision: &Decision, ingress: Ingress, was: &FdbEntry) {
+    let from = PortId(was.port);
+    let now_ns = decision.now_ns;
+    if from.0 != ingress.id.0 && port_is_full(ingress) {
         return maps::with_counters(ingress.id, |counters| counters.not_learned += 1);
     }
-    let is = FdbEntry { flags: was.flags, ..FdbEntry::dynamic(ingress.id, ingress.config, *now_ns) };
-    if !maps::fdb_move(admitted.key(admitted.ethernet.source), &is) || from.0 == ingress.id.0 {
+    let is = FdbEntry { flags: was.flags, ..FdbEntry::dynamic(ingress.id, ingress.config, now_ns) };
+    if !maps::fdb_move(decision.key(decision.ethernet.source), &is) || from.0 == ingress.id.0 {
         return;
     }
     if !was.is_permanent() {
         maps::add_learned(from, -1);
         maps::add_learned(ingress.id, 1);
     }
-    event::notice(admitted, NoticeKind::Moved, from);
+    event::notice(decision, NoticeKind::Moved, from);
 }
 
 /// Whether the port holds as many dynamic entries as it may.
 #[inline(always)]
-fn port_is_full(admitted: &Admitted) -> bool {
-    let limit = admitted.ingress.config.mac_limit;
-    limit != 0 && maps::dynamic_entries(admitted.ingress.id) >= u64::from(limit)
+fn port_is_full(ingress: Ingress) -> bool {
+    let limit = ingress.config.mac_limit;
+    limit != 0 && maps::dynamic_entries(ingress.id) >= u64::from(limit)
 }
 
 /// Tells the controller who has which address, when that is news. Probes say nothing of the kind, and a packet that speaks
 /// for another station is not believed.
 #[inline(always)]
-fn note_neighbour(admitted: &Admitted) {
-    let (arp, nd, source) = (&admitted.arp, &admitted.nd, admitted.ethernet.source.bits());
+fn note_neighbour(decision: &Decision) {
+    let (arp, nd, source) = (&decision.arp, &decision.nd, decision.ethernet.source.bits());
     if arp.is_some() && !arp.is_probe() && arp.sender_mac.bits() == source {
-        let key = NeighbourKey::v4(admitted.domain, arp.sender_ip);
-        note_if_news(admitted, NoticeKind::Neighbour, key);
+        let key = NeighbourKey::v4(decision.domain, arp.sender_ip);
+        note_if_news(decision, NoticeKind::Neighbour, key);
     } else if nd.is_some() && !is_unspecified(&nd.claimed()) && nd.mac.bits() == source {
-        let key = NeighbourKey::v6(admitted.domain, nd.claimed());
-        note_if_news(admitted, NoticeKind::NeighbourV6, key);
+        let key = NeighbourKey::v6(decision.domain, nd.claimed());
+        note_if_news(decision, NoticeKind::NeighbourV6, key);
     }
 }
 
 #[inline(always)]
-fn note_if_news(admitted: &Admitted, kind: NoticeKind, key: NeighbourKey) {
+fn note_if_news(decision: &Decision, kind: NoticeKind, key: NeighbourKey) {
     let known = maps::neighbour(key);
-    if known.is_none_or(|known| known.0 != admitted.ethernet.source.bits()) {
-        event::neighbour(admitted, kind, key.ip);
+    if known.is_none_or(|known| known.0 != decision.ethernet.source.bits()) {
+        event::neighbour(decision, kind, key.ip);
     }
 }

@@ -3,41 +3,41 @@
 use vswitch_common::fdb::{self, Learn};
 use vswitch_common::policy;
 use vswitch_common::port::{PortConfig, PortId};
-use vswitch_common::verdict::Verdict;
+use vswitch_common::verdict::{Packed, Verdict};
 
-use crate::pipeline::{Admitted, Lesson};
+use crate::pipeline::{Decision, Ingress};
 use crate::{maps, vlan};
 
 /// Out of the station's port if it is known, else to everybody.
 #[inline(always)]
-pub(crate) fn destination(admitted: &Admitted, lesson: &Lesson) -> Verdict {
-    if admitted.ethernet.destination.is_group() {
-        return Verdict::Flood(admitted.domain);
+pub(crate) fn destination(decision: &Decision, ingress: Ingress) -> Packed {
+    if decision.ethernet.destination.is_group() {
+        return Verdict::Flood(decision.domain).pack();
     }
-    let is_own = admitted.ethernet.destination.bits() == admitted.ethernet.source.bits();
-    if is_own && matches!(lesson.learn, Learn::Insert | Learn::Move { .. }) {
+    let is_own = decision.ethernet.destination.bits() == decision.ethernet.source.bits();
+    if is_own && matches!(decision.lesson.learn, Learn::Insert | Learn::Move) {
         // The FDB will say so in a moment: the station is where it speaks.
-        return out_of(admitted, admitted.ingress.id, admitted.ingress.config);
+        return out_of(decision, ingress, ingress.id, ingress.config);
     }
-    let entry = maps::fdb(admitted.key(admitted.ethernet.destination));
+    let entry = maps::fdb(decision.key(decision.ethernet.destination));
     let port = PortId(entry.port);
     let Some(config) = maps::port(port) else {
-        return Verdict::Flood(admitted.domain);
+        return Verdict::Flood(decision.domain).pack();
     };
-    if !fdb::is_current(&entry, config, admitted.now_ns) {
-        return Verdict::Flood(admitted.domain);
+    if !fdb::is_current(&entry, config, decision.now_ns) {
+        return Verdict::Flood(decision.domain).pack();
     }
-    out_of(admitted, port, config)
+    out_of(decision, ingress, port, config)
 }
 
 /// Out of the port, if the frame may.
 #[inline(always)]
-fn out_of(admitted: &Admitted, port: PortId, config: &PortConfig) -> Verdict {
-    if let Err(reason) = policy::may_leave((admitted.ingress.id, admitted.ingress.config), (port, config)) {
-        return Verdict::Drop(reason);
+fn out_of(decision: &Decision, ingress: Ingress, port: PortId, config: &PortConfig) -> Packed {
+    if let Err(reason) = policy::may_leave((ingress.id, ingress.config), (port, config)) {
+        return Verdict::Drop(reason).pack();
     }
-    match vlan::leave(port, config, admitted.vid) {
-        Ok(form) => Verdict::Forward(port, form),
-        Err(reason) => Verdict::Drop(reason),
+    match vlan::leave(port, config, decision.vid) {
+        Ok(form) => Verdict::Forward(port, form).pack(),
+        Err(reason) => Verdict::Drop(reason).pack(),
     }
 }

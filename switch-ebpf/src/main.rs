@@ -32,6 +32,8 @@ mod clock;
 mod maps;
 mod packet;
 
+use aya_ebpf::bindings::TC_ACT_SHOT;
+use aya_ebpf::bindings::xdp_action::XDP_ABORTED;
 use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
 
@@ -41,8 +43,10 @@ use crate::packet::{TcFrame, XdpFrame};
 #[xdp(frags)]
 pub fn vswitch_xdp(context: XdpContext) -> u32 {
     let frame = XdpFrame::new(context);
-    let decision = pipeline::decide(&frame);
-    log::decision(&frame.0, "xdp", &decision);
+    let Some(decision) = maps::decision() else { return XDP_ABORTED };
+    pipeline::decide(&frame, decision);
+    let decision = maps::reread(decision);
+    log::decision(&frame.0, "xdp", decision);
     xdp::act(&frame, decision)
 }
 
@@ -50,8 +54,10 @@ pub fn vswitch_xdp(context: XdpContext) -> u32 {
 #[classifier]
 pub fn vswitch_tc(context: TcContext) -> i32 {
     let frame = TcFrame::new(context);
-    let decision = pipeline::decide(&frame);
-    log::decision(&frame.0, "tc", &decision);
+    let Some(decision) = maps::decision() else { return TC_ACT_SHOT };
+    pipeline::decide(&frame, decision);
+    let decision = maps::reread(decision);
+    log::decision(&frame.0, "tc", decision);
     tc::act(&frame, decision)
 }
 

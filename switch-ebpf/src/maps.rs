@@ -20,6 +20,8 @@ use vswitch_common::stats::PortCounters;
 use vswitch_common::storm::{self, StormKind};
 use vswitch_common::vlan::VlanSet;
 
+use crate::pipeline::Decision;
+
 /// `BPF_F_NO_PREALLOC`: memory only for entries that exist.
 const NO_PREALLOC: u32 = 1;
 /// `BPF_NOEXIST`: insert, never replace.
@@ -63,6 +65,8 @@ static STORMS: Array<u64> = Array::with_max_entries(limits::PORTS * 4, 0);
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(limits::EVENT_RING_BYTES, 0);
 #[map]
 pub(crate) static PUNTS: RingBuf = RingBuf::with_byte_size(limits::PUNT_RING_BYTES, 0);
+#[map]
+static DECISION: PerCpuArray<Decision> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static SCRATCH: PerCpuArray<[u8; PACKET_BYTES]> = PerCpuArray::with_max_entries(1, 0);
 #[map]
@@ -202,6 +206,40 @@ pub(crate) fn scratch() -> Option<&'static mut [u8; PACKET_BYTES]> {
     let scratch = SCRATCH.get_ptr_mut(0)?;
     // SAFETY: per-CPU value, and programs do not migrate; callers hold one at a time.
     Some(unsafe { &mut *scratch })
+}
+
+/// Where this CPU's program puts its decision. A program that a copy of the frame meets before this one ends puts its own
+/// there: what is needed after sending is read before.
+#[inline(always)]
+pub(crate) fn decision() -> Option<&'static mut Decision> {
+    let decision = DECISION.get_ptr_mut(0)?;
+    // SAFETY: per-CPU value, and programs do not migrate. It begins as zeros, which is a value of every field (of an enum
+    // its first), and is only ever written whole fields at a time.
+    Some(unsafe { &mut *decision })
+}
+
+/// The decision, of which the compiler shall forget what it has put there: or it would carry the values on in registers, and
+/// the verifier would follow each way that they came.
+#[inline(always)]
+pub(crate) fn reread(decision: &'static mut Decision) -> &'static Decision {
+    let address = opaque(core::ptr::from_mut(decision) as u64);
+    // SAFETY: still the exclusive reference that came in.
+    unsafe { &*(address as *const Decision) }
+}
+
+/// The same value, of which the compiler knows nothing any more.
+#[inline(always)]
+pub(crate) fn opaque(value: u64) -> u64 {
+    #[cfg(target_arch = "bpf")]
+    {
+        let mut value = value;
+        // An instruction, if an idle one: without one, the object's line table would name the next one twice.
+        // SAFETY: copies a register to itself.
+        unsafe { core::arch::asm!("{value} = {value}", value = inout(reg) value) };
+        value
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    core::hint::black_box(value)
 }
 
 /// This CPU's counters of a port.

@@ -10,7 +10,7 @@ use vswitch_common::frame::{Arp, Ethernet};
 use vswitch_common::mac::MacAddr;
 use vswitch_common::nd::Message;
 use vswitch_common::port::{PortConfig, PortId};
-use vswitch_common::verdict::{DropReason, Verdict};
+use vswitch_common::verdict::{DropReason, Packed, Verdict};
 use vswitch_common::vlan::Tag;
 
 use crate::packet::Frame;
@@ -23,10 +23,26 @@ pub(crate) struct Ingress {
     pub(crate) config: &'static PortConfig,
 }
 
-/// A frame that was admitted, with what the stages read from it.
+/// How far a frame came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Refused: nothing is learned from it.
+    Refused,
+    /// The other hook decides.
+    Left,
+    /// Admitted.
+    Admitted,
+}
+
+/// What was read from a frame, and what is to become of it.
+///
+/// It lies in per-CPU map memory between `decide` and `act`. What is there is any number to the verifier, so that all ways
+/// through `decide` meet before `act` and their costs add up instead of multiplying (ADR 0009). There is no pointer in it,
+/// which could not be followed any more.
 #[derive(Clone, Copy)]
-pub(crate) struct Admitted {
-    pub(crate) ingress: Ingress,
+pub(crate) struct Decision {
+    pub(crate) standing: Standing,
+    pub(crate) ingress: PortId,
     pub(crate) domain: DomainId,
     pub(crate) vid: u16,
     pub(crate) tag: Tag,
@@ -34,25 +50,22 @@ pub(crate) struct Admitted {
     pub(crate) arp: Arp,
     pub(crate) nd: Message,
     pub(crate) now_ns: u64,
+    pub(crate) lesson: Lesson,
+    pub(crate) verdict: Packed,
 }
 
-impl Admitted {
+impl Decision {
     /// The FDB key of an address in the frame's domain.
     #[inline(always)]
     pub(crate) fn key(&self, mac: MacAddr) -> FdbKey {
         FdbKey::new(self.domain, mac)
     }
-}
 
-/// What is to become of a frame.
-#[derive(Clone, Copy)]
-pub(crate) enum Decision {
-    /// Not admitted: learned from in no way.
-    Refuse(PortId, DropReason),
-    /// The other hook decides.
-    Leave,
-    /// Admitted: what to learn from it, and its verdict.
-    Admit(Admitted, Lesson, Verdict),
+    #[inline(always)]
+    fn refuse(&mut self, reason: DropReason) {
+        self.standing = Standing::Refused;
+        self.verdict = Verdict::Drop(reason).pack();
+    }
 }
 
 /// What the source teaches, and the entry that said otherwise.
@@ -62,50 +75,51 @@ pub(crate) struct Lesson {
     pub(crate) entry: FdbEntry,
 }
 
-/// Decides about a frame and changes nothing.
+/// Decides about a frame and changes nothing but the decision.
 #[inline(always)]
-pub(crate) fn decide(frame: &impl Frame) -> Decision {
-    let ingress = match port::ingress(frame) {
-        Ok(ingress) => ingress,
-        Err(reason) => return Decision::Refuse(PortId::NOBODY, reason),
-    };
+pub(crate) fn decide(frame: &impl Frame, decision: &mut Decision) {
+    let ingress = port::ingress(frame);
+    decision.ingress = ingress.id;
     let headers = match parse::headers(frame) {
         Ok(headers) => headers,
-        Err(reason) => return Decision::Refuse(ingress.id, reason),
+        Err(reason) => return decision.refuse(reason),
     };
     if frame.is_left_to_tc(&headers) {
-        return Decision::Leave;
+        decision.standing = Standing::Left;
+        return;
     }
-    match admit(frame, ingress, &headers) {
-        Ok(admitted) => {
-            let lesson = learn::lesson(&admitted);
-            let verdict = match respond::answer(&admitted) {
-                Some(verdict) => verdict,
-                None => lookup::destination(&admitted, &lesson),
-            };
-            Decision::Admit(admitted, lesson, verdict)
-        }
-        Err(reason) => Decision::Refuse(ingress.id, reason),
+    if let Err(reason) = admit(frame, ingress, &headers, decision) {
+        return decision.refuse(reason);
+    }
+    decision.standing = Standing::Admitted;
+    decision.lesson = learn::lesson(decision, ingress);
+    decision.verdict = respond::answer(decision, ingress);
+    if !decision.verdict.is_decided() {
+        decision.verdict = lookup::destination(decision, ingress);
     }
 }
 
 /// The stages that may refuse a frame. Nothing is learned from one that they refuse.
 #[inline(always)]
-fn admit(frame: &impl Frame, ingress: Ingress, headers: &parse::Headers) -> Result<Admitted, DropReason> {
+fn admit(
+    frame: &impl Frame,
+    ingress: Ingress,
+    headers: &parse::Headers,
+    decision: &mut Decision,
+) -> Result<(), DropReason> {
     port::admit(&ingress, &headers.ethernet)?;
-    let vid = vlan::classify(&ingress, headers.tag)?;
-    let arp = parse::arp(frame, headers);
-    guard::admit(frame, &ingress, headers, &arp)?;
+    decision.ethernet = headers.ethernet;
+    decision.tag = headers.tag;
+    decision.vid = vlan::classify(&ingress, headers.tag)?;
+    decision.domain = vswitch_common::vlan::domain(ingress.config, decision.vid);
+    decision.arp = parse::arp(frame, headers);
+    guard::admit(frame, &ingress, headers, &decision.arp)?;
+    decision.nd = parse::nd(frame, headers);
     // A VLAN-unaware network carries tagged frames untouched: whose addresses these are is not for it to say.
-    let is_foreign = vid == 0 && headers.tag.is_some();
-    Ok(Admitted {
-        ingress,
-        domain: vswitch_common::vlan::domain(ingress.config, vid),
-        vid,
-        tag: headers.tag,
-        ethernet: headers.ethernet,
-        arp: if is_foreign { Arp::NONE } else { arp },
-        nd: if is_foreign { Message::NONE } else { parse::nd(frame, headers) },
-        now_ns: clock::now_ns(),
-    })
+    if decision.vid == 0 && headers.tag.is_some() {
+        decision.arp = Arp::NONE;
+        decision.nd = Message::NONE;
+    }
+    decision.now_ns = clock::now_ns();
+    Ok(())
 }

@@ -9,40 +9,40 @@ use vswitch_common::mac::MacAddr;
 use vswitch_common::neighbour::NeighbourKey;
 use vswitch_common::policy;
 use vswitch_common::port::PortId;
-use vswitch_common::verdict::{Punt, Verdict};
+use vswitch_common::verdict::{Packed, Punt, Verdict};
 
 use crate::maps;
-use crate::pipeline::Admitted;
+use crate::pipeline::{Decision, Ingress};
 
 /// A verdict, if the question is one for the switch.
 #[inline(always)]
-pub(crate) fn answer(admitted: &Admitted) -> Option<Verdict> {
-    if admitted.nd.is_question() && admitted.ethernet.destination.is_group() {
+pub(crate) fn answer(decision: &Decision, ingress: Ingress) -> Packed {
+    if decision.nd.is_question() && decision.ethernet.destination.is_group() {
         // An unknown target is left to the flood: solicitations go to few hosts' groups, not to all.
-        return match maps::neighbour(NeighbourKey::v6(admitted.domain, admitted.nd.target)) {
-            Some(known) if can_reach(admitted, known.mac()) => Some(Verdict::Answer(known.mac())),
-            _ => None,
+        return match maps::neighbour(NeighbourKey::v6(decision.domain, decision.nd.target)) {
+            Some(known) if can_reach(decision, ingress, known.mac()) => Verdict::Answer(known.mac()).pack(),
+            _ => Packed::UNDECIDED,
         };
     }
-    let arp = &admitted.arp;
-    if !admitted.ethernet.destination.is_broadcast() || !arp.is_question() {
-        return None;
+    let arp = &decision.arp;
+    if !decision.ethernet.destination.is_broadcast() || !arp.is_question() {
+        return Packed::UNDECIDED;
     }
-    match maps::neighbour(NeighbourKey::v4(admitted.domain, arp.target_ip)) {
-        Some(known) if can_reach(admitted, known.mac()) => Some(Verdict::Answer(known.mac())),
-        _ if admitted.now_ns.saturating_sub(maps::heartbeat_ns()) > HEARTBEAT_STALE_NS => None,
-        _ => Some(Verdict::Punt(Punt::UnknownTarget)),
+    match maps::neighbour(NeighbourKey::v4(decision.domain, arp.target_ip)) {
+        Some(known) if can_reach(decision, ingress, known.mac()) => Verdict::Answer(known.mac()).pack(),
+        _ if decision.now_ns.saturating_sub(maps::heartbeat_ns()) > HEARTBEAT_STALE_NS => Packed::UNDECIDED,
+        _ => Verdict::Punt(Punt::UnknownTarget).pack(),
     }
 }
 
 /// Whether the asker's frames would get to the station: nobody is told of one that has gone silent or that it may not see.
 #[inline(always)]
-fn can_reach(admitted: &Admitted, station: MacAddr) -> bool {
-    let entry = maps::fdb(admitted.key(station));
+fn can_reach(decision: &Decision, ingress: Ingress, station: MacAddr) -> bool {
+    let entry = maps::fdb(decision.key(station));
     let port = PortId(entry.port);
     let Some(config) = maps::port(port) else {
         return false;
     };
-    let ingress = (admitted.ingress.id, admitted.ingress.config);
-    fdb::is_current(&entry, config, admitted.now_ns) && policy::may_leave(ingress, (port, config)).is_ok()
+    let ingress = (ingress.id, ingress.config);
+    fdb::is_current(&entry, config, decision.now_ns) && policy::may_leave(ingress, (port, config)).is_ok()
 }

@@ -9,30 +9,23 @@ use vswitch_common::verdict::{DropReason, Punt, Verdict};
 use vswitch_common::vlan::Form;
 
 use crate::packet::{Frame as _, TcFrame};
-use crate::pipeline::{Admitted, Decision, Ingress};
-use crate::{count, egress, event, flood, learn, maps};
+use crate::pipeline::{Decision, Ingress, Standing};
+use crate::{count, egress, event, flood, learn, maps, port};
 
 /// Learns, counts, delivers. Nothing that a program leaves undecided may climb into the host's stack, so each way out but
 /// `Local` is a redirect or the end of the frame.
 #[inline(always)]
-pub(crate) fn act(frame: &TcFrame, decision: Decision) -> i32 {
-    let (admitted, lesson, verdict) = match decision {
-        Decision::Refuse(port, reason) => {
-            count::rx_tc(port, frame, frame.length());
-            return end(frame, port, reason);
-        }
-        // There is no hook behind this one.
-        Decision::Leave => return TC_ACT_SHOT,
-        Decision::Admit(admitted, lesson, verdict) => (admitted, lesson, verdict),
-    };
-    learn::commit(&admitted, lesson);
-    let ingress = admitted.ingress;
+pub(crate) fn act(frame: &TcFrame, decision: &Decision) -> i32 {
+    let ingress = port::of(decision.ingress);
     count::rx_tc(ingress.id, frame, frame.length());
-    match verdict {
-        Verdict::Forward(port, form) => forward(frame, &admitted, port, form),
-        Verdict::Flood(_) => flood_within_limits(frame, &admitted),
-        Verdict::Answer(owner) => answer(frame, &admitted, owner),
-        Verdict::Punt(why) => punt(frame, &admitted, why),
+    if decision.standing == Standing::Admitted {
+        learn::commit(decision, ingress);
+    }
+    match decision.verdict.unpack() {
+        Verdict::Forward(port, form) => forward(frame, decision, port, form),
+        Verdict::Flood(_) => flood_within_limits(frame, decision, ingress),
+        Verdict::Answer(owner) => answer(frame, decision, ingress, owner),
+        Verdict::Punt(why) => punt(frame, decision, why),
         Verdict::Local => TC_ACT_OK,
         Verdict::Drop(reason) => end(frame, ingress.id, reason),
     }
@@ -49,30 +42,30 @@ pub(crate) fn flood_for_controller(frame: &TcFrame) -> i32 {
 }
 
 #[inline(always)]
-fn forward(frame: &TcFrame, admitted: &Admitted, port: PortId, form: Form) -> i32 {
-    let ingress = admitted.ingress.id;
+fn forward(frame: &TcFrame, decision: &Decision, port: PortId, form: Form) -> i32 {
+    let ingress = decision.ingress;
     let Some(config) = maps::port(port) else { return end(frame, ingress, DropReason::PortDown) };
     if !egress::fits(frame, config) {
         return end(frame, ingress, DropReason::TooBig);
     }
-    let is = admitted.tag.form();
-    if form.differs_from(is) && !frame.retag(admitted.tag, is, form) {
+    let is = decision.tag.form();
+    if form.differs_from(is) && !frame.retag(decision.tag, is, form) {
         return end(frame, ingress, DropReason::EgressFailed);
     }
     count::tx(port, frame.segments(), frame.length());
-    egress::send(frame, config, admitted.ethernet.destination)
+    egress::send(frame, config, decision.ethernet.destination)
 }
 
 /// Floods what the port's storm limits let pass.
 #[inline(always)]
-fn flood_within_limits(frame: &TcFrame, admitted: &Admitted) -> i32 {
-    let kind = StormKind::of(admitted.ethernet.destination);
-    let interval_ns = admitted.ingress.config.storm_interval_ns[kind as usize];
-    let port = admitted.ingress.id;
-    if interval_ns != 0 && !maps::take_storm_token(port, kind, admitted.now_ns, interval_ns) {
+fn flood_within_limits(frame: &TcFrame, decision: &Decision, ingress: Ingress) -> i32 {
+    let kind = StormKind::of(decision.ethernet.destination);
+    let interval_ns = ingress.config.storm_interval_ns[kind as usize];
+    let port = ingress.id;
+    if interval_ns != 0 && !maps::take_storm_token(port, kind, decision.now_ns, interval_ns) {
         return end(frame, port, kind.reason());
     }
-    flood_or_end(frame, admitted.ingress, admitted.vid)
+    flood_or_end(frame, ingress, decision.vid)
 }
 
 #[inline(always)]
@@ -86,17 +79,16 @@ fn flood_or_end(frame: &TcFrame, ingress: Ingress, vid: u16) -> i32 {
 
 /// Turns the request around into the reply of `owner`.
 #[inline(always)]
-fn answer(frame: &TcFrame, admitted: &Admitted, owner: MacAddr) -> i32 {
-    let ingress = admitted.ingress;
-    let asker = admitted.ethernet.source;
-    let ethernet = Ethernet { destination: asker, source: owner, ethertype: admitted.ethernet.ethertype };
-    let is_written = if admitted.nd.is_some() {
+fn answer(frame: &TcFrame, decision: &Decision, ingress: Ingress, owner: MacAddr) -> i32 {
+    let asker = decision.ethernet.source;
+    let ethernet = Ethernet { destination: asker, source: owner, ethertype: decision.ethernet.ethertype };
+    let is_written = if decision.nd.is_some() {
         maps::scratch().is_some_and(|scratch| {
-            admitted.nd.write_answer(owner, scratch);
+            decision.nd.write_answer(owner, scratch);
             frame.write(ETHERNET_BYTES, scratch)
         })
     } else {
-        frame.write(ETHERNET_BYTES, &admitted.arp.reply_from(owner))
+        frame.write(ETHERNET_BYTES, &decision.arp.reply_from(owner))
     };
     if !is_written || !frame.write(0, &ethernet.bytes()) {
         return end(frame, ingress.id, DropReason::EgressFailed);
@@ -108,12 +100,12 @@ fn answer(frame: &TcFrame, admitted: &Admitted, owner: MacAddr) -> i32 {
 
 /// Hands the frame to the controller, within the port's share of its time.
 #[inline(always)]
-fn punt(frame: &TcFrame, admitted: &Admitted, why: Punt) -> i32 {
-    let port = admitted.ingress.id;
-    if !maps::take_punt_token(port, admitted.now_ns) {
+fn punt(frame: &TcFrame, decision: &Decision, why: Punt) -> i32 {
+    let port = decision.ingress;
+    if !maps::take_punt_token(port, decision.now_ns) {
         return end(frame, port, DropReason::PuntLimited);
     }
-    if !event::punt(frame, admitted, why) {
+    if !event::punt(frame, decision, why) {
         return end(frame, port, DropReason::PuntLost);
     }
     maps::with_counters(port, |counters| counters.punted += 1);

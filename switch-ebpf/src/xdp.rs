@@ -7,58 +7,52 @@ use vswitch_common::port::{PortId, flag};
 use vswitch_common::verdict::{DropReason, Verdict};
 
 use crate::packet::{Frame as _, XdpFrame};
-use crate::pipeline::{Admitted, Decision, Lesson};
-use crate::{count, learn, maps};
+use crate::pipeline::{Decision, Standing};
+use crate::{count, learn, maps, port};
 
 /// Learns, counts and delivers, or leaves it all to tc.
 #[inline(always)]
-pub(crate) fn act(frame: &XdpFrame, decision: Decision) -> u32 {
-    match decision {
-        Decision::Refuse(port, reason) => {
-            count::rx_xdp(port, frame, frame.length());
-            end(port, reason)
+pub(crate) fn act(frame: &XdpFrame, decision: &Decision) -> u32 {
+    match decision.verdict.unpack() {
+        _ if decision.standing == Standing::Left => XDP_PASS,
+        Verdict::Drop(reason) => {
+            accept(frame, decision);
+            end(decision.ingress, reason)
         }
-        Decision::Leave => XDP_PASS,
-        Decision::Admit(admitted, lesson, verdict) => match verdict {
-            // A tag is pushed and popped by tc, where that moves no bytes.
-            Verdict::Forward(_, form) if form.differs_from(admitted.tag.form()) => XDP_PASS,
-            Verdict::Forward(port, _) => forward(frame, &admitted, lesson, port),
-            Verdict::Drop(reason) => {
-                accept(frame, &admitted, lesson);
-                end(admitted.ingress.id, reason)
-            }
-            Verdict::Flood(_) | Verdict::Answer(_) | Verdict::Punt(_) | Verdict::Local => XDP_PASS,
-        },
+        // A tag is pushed and popped by tc, where that moves no bytes.
+        Verdict::Forward(_, form) if form.differs_from(decision.tag.form()) => XDP_PASS,
+        Verdict::Forward(port, _) => forward(frame, decision, port),
+        Verdict::Flood(_) | Verdict::Answer(_) | Verdict::Punt(_) | Verdict::Local => XDP_PASS,
     }
 }
 
 #[inline(always)]
-fn forward(frame: &XdpFrame, admitted: &Admitted, lesson: Lesson, port: PortId) -> u32 {
-    let Some(config) = maps::port(port) else {
-        return XDP_PASS;
-    };
+fn forward(frame: &XdpFrame, decision: &Decision, port: PortId) -> u32 {
+    let Some(config) = maps::port(port) else { return XDP_PASS };
     if !config.has(flag::XDP_TARGET) {
         return XDP_PASS;
     }
     let bytes = frame.length();
-    accept(frame, admitted, lesson);
+    accept(frame, decision);
     if !policy::fits(config, bytes) {
-        return end(admitted.ingress.id, DropReason::TooBig);
+        return end(decision.ingress, DropReason::TooBig);
     }
     match maps::TARGETS.redirect(port.index(), 0) {
         Ok(action) => {
             count::tx(port, 1, bytes);
             action
         }
-        Err(_) => end(admitted.ingress.id, DropReason::EgressFailed),
+        Err(_) => end(decision.ingress, DropReason::EgressFailed),
     }
 }
 
-/// The frame's fate is decided here: learn from it and count it.
+/// The frame's fate is decided here: count it, and learn from it if it was admitted.
 #[inline(always)]
-fn accept(frame: &XdpFrame, admitted: &Admitted, lesson: Lesson) {
-    learn::commit(admitted, lesson);
-    count::rx_xdp(admitted.ingress.id, frame, frame.length());
+fn accept(frame: &XdpFrame, decision: &Decision) {
+    count::rx_xdp(decision.ingress, frame, frame.length());
+    if decision.standing == Standing::Admitted {
+        learn::commit(decision, port::of(decision.ingress));
+    }
 }
 
 #[inline(always)]

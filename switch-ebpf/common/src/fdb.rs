@@ -111,7 +111,7 @@ impl FdbEntry {
     }
 }
 
-/// What to do about the source of an admitted frame.
+/// What to do about the source of an admitted frame. No payload: see [`Packed`](crate::verdict::Packed).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Learn {
     /// The entry stands as it is.
@@ -120,11 +120,8 @@ pub enum Learn {
     Refresh,
     /// Add an entry, if the limits allow.
     Insert,
-    /// The station is at another port now, or its entry is from before a flush.
-    Move {
-        /// The port it was at.
-        from: PortId,
-    },
+    /// The station is at another port than its entry says, or the entry is from before a flush.
+    Move,
 }
 
 /// Decides about the source of a frame that came in by `port`. `entry` is what the FDB holds for it.
@@ -144,7 +141,7 @@ pub const fn learn(entry: &FdbEntry, port: PortId, config: &PortConfig, now_ns: 
             Learn::Keep
         };
     }
-    if entry.is_pinned() { Learn::Keep } else { Learn::Move { from: PortId(entry.port) } }
+    if entry.is_pinned() { Learn::Keep } else { Learn::Move }
 }
 
 /// Whether `entry`, found for a destination, still says where the station is. `config` is that of the entry's port.

@@ -3,6 +3,9 @@
 /// Room for drop reasons; more than there are, so that a new one does not change the ABI.
 pub const DROP_COUNTERS: usize = 32;
 
+// An index is bounded by a mask.
+const _: () = assert!(DROP_COUNTERS.is_power_of_two());
+
 /// One CPU's counters of one port. Written by programs alone, each CPU its own; the controller adds them up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]

@@ -22,6 +22,55 @@ pub enum Verdict {
     Drop(DropReason),
 }
 
+/// A [`Verdict`] as one word, all of whose bits are always set: an enum's unused bytes are uninitialised memory to the
+/// verifier. The kind is in the lowest byte, what it carries above.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub struct Packed(u64);
+
+impl Packed {
+    /// No verdict yet.
+    pub const UNDECIDED: Self = Self(0);
+
+    /// Whether there is a verdict.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_decided(self) -> bool {
+        self.0 != 0
+    }
+
+    /// The verdict; a word that no verdict packs into is a malformed frame's.
+    #[inline(always)]
+    #[must_use]
+    pub const fn unpack(self) -> Verdict {
+        let low = (self.0 >> 8) as u16;
+        match self.0 as u8 {
+            1 => Verdict::Forward(PortId(low), Form((self.0 >> 24) as u16)),
+            2 => Verdict::Flood(DomainId(low)),
+            3 => Verdict::Answer(MacAddr::from_bits(self.0 >> 8)),
+            4 => Verdict::Punt(Punt::UnknownTarget),
+            5 => Verdict::Local,
+            _ => Verdict::Drop(DropReason::from_number(low)),
+        }
+    }
+}
+
+impl Verdict {
+    /// The verdict as one word.
+    #[inline(always)]
+    #[must_use]
+    pub const fn pack(self) -> Packed {
+        Packed(match self {
+            Self::Forward(port, form) => 1 | (port.0 as u64) << 8 | (form.0 as u64) << 24,
+            Self::Flood(domain) => 2 | (domain.0 as u64) << 8,
+            Self::Answer(mac) => 3 | mac.bits() << 8,
+            Self::Punt(Punt::UnknownTarget) => 4,
+            Self::Local => 5,
+            Self::Drop(reason) => 6 | (reason as u64) << 8,
+        })
+    }
+}
+
 /// Why a frame goes to the controller.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u16)]
@@ -101,6 +150,13 @@ impl DropReason {
         Self::StormUnknown,
     ];
 
+    /// From its number; malformed for a number that is none.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_number(number: u16) -> Self {
+        if (number as usize) < Self::ALL.len() { Self::ALL[number as usize] } else { Self::Malformed }
+    }
+
     /// The name people and JSON see.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -131,7 +187,24 @@ impl DropReason {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
+    use std::vec;
+
+    #[test]
+    fn a_verdict_reads_back_as_it_was_packed() {
+        let mut verdicts = vec![
+            Verdict::Forward(PortId(0xffff), Form(0x2000)),
+            Verdict::Flood(DomainId(0xfffe)),
+            Verdict::Answer(MacAddr::BROADCAST),
+            Verdict::Punt(Punt::UnknownTarget),
+            Verdict::Local,
+        ];
+        verdicts.extend(DropReason::ALL.map(Verdict::Drop));
+        for verdict in verdicts {
+            assert!(verdict.pack().is_decided() && verdict.pack().unpack() == verdict);
+        }
+    }
 
     #[test]
     fn drop_reasons_are_numbered_in_order_and_fit_the_counters() {

@@ -46,9 +46,9 @@ fn a_clock_that_lags_on_another_cpu_refreshes_nothing() {
 #[test]
 fn a_source_heard_elsewhere_moves_unless_it_is_pinned() {
     let mut entry = FdbEntry::dynamic(A, &PORT, 0);
-    assert_eq!(learn(&entry, B, &PORT, 0), Learn::Move { from: A });
+    assert_eq!(learn(&entry, B, &PORT, 0), Learn::Move);
     entry.flags = entry_flag::STATIC;
-    assert_eq!(learn(&entry, B, &PORT, 0), Learn::Move { from: A });
+    assert_eq!(learn(&entry, B, &PORT, 0), Learn::Move);
     for pinned in [entry_flag::STICKY, entry_flag::LOCAL] {
         entry.flags = pinned;
         assert_eq!(learn(&entry, B, &PORT, 0), Learn::Keep);
@@ -59,7 +59,7 @@ fn a_source_heard_elsewhere_moves_unless_it_is_pinned() {
 fn an_entry_from_before_a_flush_is_learned_anew() {
     let entry = FdbEntry { epoch: 6, ..FdbEntry::dynamic(A, &PORT, 0) };
     assert!(!is_current(&entry, &PORT, 0));
-    assert_eq!(learn(&entry, A, &PORT, 0), Learn::Move { from: A });
+    assert_eq!(learn(&entry, A, &PORT, 0), Learn::Move);
 }
 
 #[test]
