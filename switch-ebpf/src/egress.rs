@@ -10,12 +10,19 @@ use crate::packet::{Frame as _, TcFrame};
 /// with all options.
 const MOST_HEADERS: u32 = 120;
 
+/// Fewest of them: IPv4 and UDP.
+const LEAST_HEADERS: u32 = 28;
+
 /// Whether the frame, or each segment of it, is within the port's MTU.
 #[inline(always)]
 pub(crate) fn fits(frame: &TcFrame, egress: &PortConfig) -> bool {
     match frame.segment_size() {
         0 => policy::fits(egress, frame.length()),
-        segment => segment + MOST_HEADERS <= egress.mtu || frame.segments_fit(egress.ifindex),
+        // The helper knows the link's MTU, not the network's: segments that would fit only the former are too big as well.
+        segment => {
+            segment + MOST_HEADERS <= egress.mtu
+                || (segment + LEAST_HEADERS <= egress.mtu && frame.segments_fit(egress.ifindex))
+        }
     }
 }
 

@@ -4,16 +4,25 @@ use vswitch_common::frame::{Arp, ethertype};
 use vswitch_common::guard::{self, Ask, GuardKey, IPV4_BYTES, UDP};
 use vswitch_common::mac::MacAddr;
 use vswitch_common::nd::{ICMPV6, IPV6_BYTES};
+use vswitch_common::neighbour::NeighbourKey;
 use vswitch_common::port::{PortId, flag};
 use vswitch_common::verdict::DropReason;
 
 use crate::maps;
 use crate::packet::Frame;
 use crate::parse::Headers;
-use crate::pipeline::Ingress;
+use crate::pipeline::{Decision, Ingress};
 
-/// Next header value of hop-by-hop options (RFC 8200 section 4.3), which MLD has in front of ICMPv6.
-const HOP_BY_HOP: u8 = 0;
+/// Extension headers that are gone through; no host sends that many.
+const EXTENSION_HEADERS: usize = 4;
+
+/// Next header values (RFC 8200 section 4) that have another header behind them.
+mod extension {
+    pub(super) const HOP_BY_HOP: u8 = 0;
+    pub(super) const ROUTING: u8 = 43;
+    pub(super) const FRAGMENT: u8 = 44;
+    pub(super) const DESTINATION: u8 = 60;
+}
 
 /// Refuses a frame from an address that the port was not given.
 #[inline(always)]
@@ -21,28 +30,36 @@ pub(crate) fn admit(
     frame: &impl Frame,
     ingress: &Ingress,
     headers: &Headers,
-    arp: &Arp,
+    decision: &Decision,
 ) -> Result<(), DropReason> {
     if !ingress.config.has(flag::GUARDED) {
         return Ok(());
     }
     guard::check_mac(ingress.config, headers.ethernet.source)?;
     let ask = match headers.ethernet.ethertype {
-        ethertype::ARP => check_arp(ingress, arp)?,
+        ethertype::ARP => check_arp(ingress, &decision.arp)?,
         ethertype::IPV4 => check_v4(frame, ingress, headers.network_offset)?,
-        ethertype::IPV6 => check_v6(frame, ingress, headers.network_offset)?,
+        ethertype::IPV6 => {
+            guard::check_nd(ingress.config, &decision.nd)?;
+            check_v6(frame, ingress, headers.network_offset)?
+        }
         _ => Ask::Nothing,
     };
-    if has_address(ingress.id, ask) { Ok(()) } else { Err(DropReason::SpoofedIp) }
+    if has_address(ingress.id, decision, ask) { Ok(()) } else { Err(DropReason::SpoofedIp) }
 }
 
 #[inline(always)]
-fn has_address(port: PortId, ask: Ask) -> bool {
+fn has_address(port: PortId, decision: &Decision, ask: Ask) -> bool {
     match ask {
         Ask::Nothing => true,
         Ask::V4([a, b, c, d]) => {
             let ip = [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
             maps::is_given(GuardKey { ip, port: port.0, family: 4 })
+        }
+        // Hosts choose these addresses themselves; whoever has one keeps it.
+        Ask::LinkLocal(ip) => {
+            let known = maps::neighbour(NeighbourKey::v6(decision.domain, ip));
+            known.is_none_or(|known| known.0 == decision.ethernet.source.bits())
         }
         Ask::V6(ip) => maps::is_given(GuardKey { ip, port: port.0, family: 6 }),
     }
@@ -82,10 +99,22 @@ fn check_v4(frame: &impl Frame, ingress: &Ingress, at: usize) -> Result<Ask, Dro
 fn check_v6(frame: &impl Frame, ingress: &Ingress, at: usize) -> Result<Ask, DropReason> {
     let Some(header) = frame.copy::<IPV6_BYTES>(at) else { return Err(DropReason::Malformed) };
     let (mut next, mut payload) = (header[6], at + IPV6_BYTES);
-    if next == HOP_BY_HOP {
-        let Some([following, length]) = frame.copy::<2>(payload) else { return Err(DropReason::Malformed) };
+    for _ in 0..EXTENSION_HEADERS {
+        let is_fragment = next == extension::FRAGMENT;
+        if !is_fragment
+            && !matches!(next, extension::HOP_BY_HOP | extension::ROUTING | extension::DESTINATION)
+        {
+            break;
+        }
+        let Some([following, length, high, low]) = frame.copy::<4>(payload) else {
+            return Err(DropReason::Malformed);
+        };
+        if is_fragment && u16::from_be_bytes([high, low]) & 0xfff8 != 0 {
+            // A later fragment is nothing without the first.
+            return guard::check_v6(ingress.config, &header, 0, &[0; 16], 0);
+        }
         next = following;
-        payload += (usize::from(length) + 1) * 8;
+        payload += if is_fragment { 8 } else { (usize::from(length) + 1) * 8 };
     }
     let (mut icmp, mut source_port, mut target) = (0, 0, [0u8; 16]);
     match next {
@@ -99,6 +128,10 @@ fn check_v6(frame: &impl Frame, ingress: &Ingress, at: usize) -> Result<Ask, Dro
         UDP => {
             let Some(bytes) = frame.copy::<2>(payload) else { return Err(DropReason::Malformed) };
             source_port = u16::from_be_bytes(bytes);
+        }
+        // Whoever hides what it sends behind more headers than that is not let through.
+        extension::HOP_BY_HOP | extension::ROUTING | extension::FRAGMENT | extension::DESTINATION => {
+            return Err(DropReason::Malformed);
         }
         _ => {}
     }

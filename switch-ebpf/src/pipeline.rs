@@ -113,8 +113,8 @@ fn admit(
     decision.vid = vlan::classify(&ingress, headers.tag)?;
     decision.domain = vswitch_common::vlan::domain(ingress.config, decision.vid);
     decision.arp = parse::arp(frame, headers);
-    guard::admit(frame, &ingress, headers, &decision.arp)?;
     decision.nd = parse::nd(frame, headers);
+    guard::admit(frame, &ingress, headers, decision)?;
     // A VLAN-unaware network carries tagged frames untouched: whose addresses these are is not for it to say.
     if decision.vid == 0 && headers.tag.is_some() {
         decision.arp = Arp::NONE;

@@ -78,9 +78,9 @@ async fn serve_until_told(config: Config) -> anyhow::Result<()> {
     let socket = ControlSocket::bind(&config.paths.socket).await?;
     let (handle, calls) = Handle::new();
     let view = Arc::<View>::default();
-    let (mut controller, rings) = open(&config, handle.clone(), Arc::clone(&view)).await?;
     let netlink = Netlink::open().context("netlink")?;
     let monitor = Monitor::open(&netlink).await.context("netlink")?;
+    let (mut controller, rings) = open(&config, handle.clone(), Arc::clone(&view)).await?;
     let (stop_loop, stop) = mpsc::channel(1);
     let (punts, neighbours) = read_rings(rings, handle.clone(), view);
     let (stop_server, stopped) = watch::channel(false);
@@ -165,7 +165,7 @@ fn not_opened(error: &DatapathError) -> ApiError {
     };
     let remedy = match error.errno() {
         Some(libc::EPERM) => ": run vswitch as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN",
-        Some(libc::EINVAL | libc::ENOSYS) => ": vswitch needs Linux 5.17 or later, with CONFIG_BPF_SYSCALL",
+        Some(libc::EINVAL | libc::ENOSYS) => ": vswitch needs Linux 5.18 or later, with CONFIG_BPF_SYSCALL",
         _ => "",
     };
     ApiError::new(code, format!("{}{remedy}", chain(error)))

@@ -3,7 +3,7 @@
 //! (RFC 5227), IPv6 link-local addresses and duplicate address detection (RFC 4862).
 
 use crate::mac::MacAddr;
-use crate::nd::{ICMPV6, IPV6_BYTES, is_link_local, is_unspecified, kind};
+use crate::nd::{ICMPV6, IPV6_BYTES, Message, is_link_local, is_unspecified, kind};
 use crate::port::{PortConfig, flag};
 use crate::verdict::DropReason;
 
@@ -40,6 +40,8 @@ pub enum Ask {
     V4([u8; 4]),
     /// Whether the port has this IPv6 address.
     V6([u8; 16]),
+    /// Whether nobody else has this link-local address.
+    LinkLocal([u8; 16]),
 }
 
 /// Checks a frame's source MAC.
@@ -49,6 +51,16 @@ pub enum Ask {
 #[inline(always)]
 pub const fn check_mac(port: &PortConfig, source: MacAddr) -> Result<(), DropReason> {
     if port.guard_mac != 0 && source.bits() != port.guard_mac { Err(DropReason::SpoofedMac) } else { Ok(()) }
+}
+
+/// Checks the address that a neighbour discovery message says stations can be reached at.
+///
+/// # Errors
+/// [`DropReason::SpoofedMac`].
+#[inline(always)]
+pub const fn check_nd(port: &PortConfig, message: &Message) -> Result<(), DropReason> {
+    let is_other = message.is_some() && message.mac.bits() != port.guard_mac;
+    if port.guard_mac != 0 && is_other { Err(DropReason::SpoofedMac) } else { Ok(()) }
 }
 
 /// What an IPv4 packet asks. `source_port` and `destination_port` are 0 unless it is UDP and not a later fragment.
@@ -110,7 +122,7 @@ pub fn check_v6(
         let is_allowed = header[6] == ICMPV6 || header[6] == 0;
         return if is_allowed { Ok(Ask::Nothing) } else { Err(DropReason::SpoofedIp) };
     }
-    if is_link_local(&source) { Ok(Ask::Nothing) } else { Ok(Ask::V6(source)) }
+    if is_link_local(&source) { Ok(Ask::LinkLocal(source)) } else { Ok(Ask::V6(source)) }
 }
 
 #[cfg(test)]

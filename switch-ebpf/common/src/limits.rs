@@ -43,9 +43,6 @@ pub const HEARTBEAT_STALE_NS: u64 = 3_000_000_000;
 /// Unknown ARP targets that one port may hand to the controller in a second; the rest is dropped and counted.
 pub const PUNTS_PER_PORT_S: u32 = 256;
 
-/// The longest header the parser reads: Ethernet, one tag, IPv4 with options. Bytes.
-pub const HEADER_BYTES: usize = 14 + 4 + 60;
-
 const _: () = {
     assert!(PUNT_RING_BYTES.is_power_of_two() && PUNT_RING_BYTES.is_multiple_of(4096));
     assert!(EVENT_RING_BYTES.is_power_of_two() && EVENT_RING_BYTES.is_multiple_of(4096));

@@ -103,11 +103,15 @@ impl Controller {
     }
 
     async fn adopt_port(&mut self, port: PortId) -> Result<(), ApiError> {
-        if let Some(setup) = self.observe(port).await? {
+        if let Some(mut setup) = self.observe(port).await? {
             let Some(state) = self.state.ports.get(&port.0) else { return Ok(()) };
             let target = Target { name: state.link.clone(), ifindex: state.ifindex };
             // Our programs take the place of those of the run before.
-            self.datapath.attach_tc(port, &target).map_err(|e| datapath_failed(&e))?;
+            let mode = self.datapath.attach_tc(port, &target).map_err(|e| datapath_failed(&e))?;
+            if let Some(other) = setup.tc.filter(|was| *was != mode) {
+                self.datapath.detach_tc(port, &target, other).map_err(|e| datapath_failed(&e))?;
+            }
+            setup.tc = Some(mode);
             if let Some(mode) = setup.xdp {
                 self.datapath.attach_xdp(port, &target, mode).map_err(|e| datapath_failed(&e))?;
             }

@@ -7,7 +7,7 @@ use vswitch_common::vlan::VlanId;
 
 use super::hook::{Chosen, Surroundings, choose};
 use super::plan::{Place, Setup, execute, plan};
-use super::state::{Attached, NetworkState, PortOptions};
+use super::state::{Attached, NetworkState, PortOptions, PortState};
 use super::{Controller, datapath_failed, guards, netlink_failed, vlans};
 use crate::api::error::ApiError;
 use crate::api::types::{EventKind, Hook, HookMode, StormKind, VlanMode};
@@ -64,12 +64,15 @@ impl Controller {
         }
     }
 
-    /// The link belongs to the switch alone from now on.
+    /// The link belongs to the switch alone from now on. Done once a link: what somebody changes later, its being up for one,
+    /// is theirs to change.
     async fn silence(&mut self, port: PortId, link: &Link) -> Result<(), ApiError> {
+        let is_silent = self.live.get(&port.0).is_some_and(|live| live.is_silent);
         let Some(state) = self.state.ports.get_mut(&port.0) else { return Ok(()) };
         state.ifindex = link.index.0;
         state.link.clone_from(&link.name);
         let was = match &state.silenced {
+            Some(was) if was.index == link.index && is_silent => return Ok(()),
             Some(was) if was.index == link.index => was.clone(),
             _ => {
                 let was = hostend::survey(&self.netlink, link.index).await.map_err(|e| netlink_failed(&e))?;
@@ -78,7 +81,13 @@ impl Controller {
                 was
             }
         };
-        hostend::apply(&self.netlink, &was).await.map_err(|e| netlink_failed(&e))
+        // An adopted link that somebody has taken down stays down.
+        let is_adopted = self.live.get(&port.0).is_some_and(|live| live.setup.config.is_some());
+        if !is_adopted {
+            hostend::apply(&self.netlink, &was).await.map_err(|e| netlink_failed(&e))?;
+        }
+        self.live.entry(port.0).or_default().is_silent = true;
+        Ok(())
     }
 
     async fn peer_facts(&self, link: &Link) -> Option<PeerFacts> {
@@ -161,7 +170,7 @@ impl Controller {
         if vlan.mode == VlanMode::Trunk {
             self.datapath.set_vlans(port, &vlans::set_of(&vlan)).map_err(|e| datapath_failed(&e))?;
         }
-        let from = self.live.get(&port.0).map(|live| live.setup.clone()).unwrap_or_default();
+        let from = self.setup_of(port);
         let epoch = match from.config {
             Some(config) => config.epoch,
             None => self.datapath.port(port).map_err(|e| datapath_failed(&e))?.epoch.wrapping_add(1),
@@ -177,17 +186,32 @@ impl Controller {
         Ok(())
     }
 
-    /// The port's place in its network's flood list, and how long the list is with and without it.
+    /// The port's place in its network's flood list.
     pub(super) fn place_of(&self, port: PortId) -> Option<Place> {
         let state = self.state.ports.get(&port.0)?;
         let network = self.state.networks.get(&state.network)?;
-        let others =
-            self.state.ports.iter().filter(|(slot, other)| {
-                **slot != port.0 && other.network == state.network && other.ifindex != 0
-            });
-        let without = others.map(|(_, other)| u32::from(other.place) + 1).max().unwrap_or(0);
-        let with = without.max(u32::from(state.place) + 1);
-        Some(Place { network: network.id, index: state.place, with, without })
+        Some(self.count_places(port, Place { network: network.id, index: state.place, with: 0, without: 0 }))
+    }
+
+    /// The place with how long the list is now with and without it. Others come and go, so this is asked anew each time.
+    fn count_places(&self, port: PortId, place: Place) -> Place {
+        let is_other = |slot: &u16| *slot != port.0;
+        let live =
+            self.live.iter().filter(|(slot, _)| is_other(slot)).filter_map(|(_, live)| live.setup.place);
+        let live = live.filter(|other| other.network == place.network).map(|other| other.index);
+        let id = |port: &PortState| self.state.networks.get(&port.network).map(|network| network.id);
+        let durable = self.state.ports.iter().filter(|(slot, _)| is_other(slot));
+        let durable = durable.filter(|(_, other)| other.ifindex != 0 && id(other) == Some(place.network));
+        let without =
+            live.chain(durable.map(|(_, other)| other.place)).map(|index| u32::from(index) + 1).max();
+        let without = without.unwrap_or(0);
+        Place { with: without.max(u32::from(place.index) + 1), without, ..place }
+    }
+
+    /// What of the port is in the data path.
+    pub(super) fn setup_of(&self, port: PortId) -> Setup {
+        let setup = self.live.get(&port.0).map(|live| live.setup.clone()).unwrap_or_default();
+        Setup { place: setup.place.map(|place| self.count_places(port, place)), ..setup }
     }
 
     /// Notes what was done, lets go of what is no longer needed, and says what changed.
@@ -248,14 +272,36 @@ impl Controller {
         }
     }
 
+    /// What the maps and pins of an earlier run hold of a port whose link has gone meanwhile.
+    fn remains(&self, port: PortId) -> Result<Setup, ApiError> {
+        let Some(state) = self.state.ports.get(&port.0) else { return Ok(Setup::default()) };
+        let config = self.datapath.port(port).map_err(|e| datapath_failed(&e))?;
+        if config.ifindex == 0 || config.ifindex != state.ifindex {
+            return Ok(Setup::default());
+        }
+        Ok(Setup {
+            config: Some(config),
+            tc: state.attached.tc,
+            xdp: state.attached.xdp,
+            place: self.place_of(port),
+            is_target: config.has(flag::XDP_TARGET),
+        })
+    }
+
     /// The port's link has gone, and the programs with it: nothing of it stays in the data path.
     pub(super) fn lose_link(&mut self, port: PortId) -> Result<(), ApiError> {
         self.flush_port(port)?;
         let name = self.link_name(port);
+        // What an earlier run left of it is there although this one has not brought it about.
+        let from = match self.setup_of(port) {
+            Setup { config: None, .. } => self.remains(port)?,
+            setup => setup,
+        };
         let live = self.live.entry(port.0).or_default();
         let had_link = live.link.take().is_some();
         live.peer = None;
-        let from = std::mem::take(&mut live.setup);
+        live.is_silent = false;
+        live.setup = Setup::default();
         if let Some(state) = self.state.ports.get_mut(&port.0) {
             let target = Target { name: name.clone(), ifindex: state.ifindex };
             state.ifindex = 0;
@@ -306,7 +352,10 @@ fn port_config(
         ifindex: link.index.0,
         flags: flags.iter().filter(|(_, on)| *on).map(|(bit, _)| bit).sum::<u32>() | guard_flags,
         epoch: 0,
-        mtu: link.mtu.min(network.mtu.unwrap_or(u32::MAX)),
+        mtu: link
+            .mtu
+            .min(network.mtu.unwrap_or(u32::MAX))
+            .min(peer.filter(|_| is_target).map_or(u32::MAX, |peer| peer.mtu)),
         mac_limit: options.mac_limit.unwrap_or(0),
         storm_interval_ns: [StormKind::Broadcast, StormKind::Multicast, StormKind::Unknown]
             .map(|kind| options.storm.get(&kind).map_or(0, |rate| 1_000_000_000 / (*rate).max(1))),

@@ -59,6 +59,8 @@ struct Live {
     link: Option<Link>,
     /// The other end, where it is a veth whose other end can be asked about.
     peer: Option<PeerFacts>,
+    /// Whether its link was silenced by this run.
+    is_silent: bool,
     /// Addresses that its guard lets through.
     guards: BTreeSet<IpAddr>,
     /// Whether `LimitReached` has been said since the limit was last left.
@@ -143,7 +145,16 @@ impl Controller {
                 Input::Neighbour(notice) => self.note_neighbour(&notice),
                 Input::Punt(punt) => self.take_punt(&punt),
                 Input::Tick => self.tick().await,
-                Input::Stop => return Ended::Left,
+                Input::Stop => {
+                    // From now on the data path floods what it would have asked.
+                    if let Err(error) = self.datapath.retire() {
+                        tracing::warn!(
+                            error = chain(&error),
+                            "cannot tell the data path that the controller leaves"
+                        );
+                    }
+                    return Ended::Left;
+                }
             }
             if self.is_torn_down {
                 return Ended::TornDown;

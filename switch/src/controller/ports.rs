@@ -52,8 +52,12 @@ impl Controller {
             entries: Vec::new(),
         };
         self.state.ports.insert(port.0, state);
-        self.datapath.clear_counters(port).map_err(|e| datapath_failed(&e))?;
-        if let Err(error) = self.converge(port).await.and_then(|()| self.install_entries(port)) {
+        let cleared = self.datapath.clear_counters(port).map_err(|e| datapath_failed(&e));
+        let made = match cleared {
+            Ok(()) => self.converge(port).await.and_then(|()| self.install_entries(port)),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = made {
             self.unmake(port).await;
             return Err(error);
         }
@@ -104,29 +108,35 @@ impl Controller {
     /// Takes a port apart, puts its link and peer back as they were, and forgets it.
     pub(super) async fn remove_port(&mut self, port: PortId) -> Result<(), ApiError> {
         let link = self.link_name(port);
-        self.flush_port(port)?;
-        self.withdraw_entries(port)?;
-        let from = self.live.get(&port.0).map(|live| live.setup.clone()).unwrap_or_default();
-        let ifindex = self.state.ports.get(&port.0).map_or(0, |state| state.ifindex);
-        let target = Target { name: link.clone(), ifindex };
-        execute(self.datapath.as_mut(), port, &target, &plan(&from, &Setup::default()))
-            .map_err(|e| datapath_failed(&e))?;
-        self.clear_guards(port)?;
-        self.release(port).await;
+        self.take_apart(port).await?;
         self.forget(port)?;
         self.publish(EventKind::PortRemoved { port: link });
         Ok(())
     }
 
-    /// What is left to do when adding failed: the data path is as it was, link and peer may not be.
+    /// Takes apart what adding had done before it failed.
     async fn unmake(&mut self, port: PortId) {
-        if let Err(error) = self.clear_guards(port) {
-            tracing::warn!(error = chain(&error), "cannot take back what a port was given");
+        if let Err(error) = self.take_apart(port).await.and_then(|()| self.forget(port)) {
+            tracing::warn!(error = chain(&error), "cannot take apart a port that was not added");
         }
+    }
+
+    /// Takes the port out of the data path and puts its link and peer back as they were.
+    async fn take_apart(&mut self, port: PortId) -> Result<(), ApiError> {
+        self.flush_port(port)?;
+        self.withdraw_entries(port)?;
+        let from = self.setup_of(port);
+        let state = self.state.ports.get(&port.0);
+        let target = Target {
+            name: state.map_or_else(String::new, |state| state.link.clone()),
+            ifindex: state.map_or(0, |state| state.ifindex),
+        };
+        execute(self.datapath.as_mut(), port, &target, &plan(&from, &Setup::default()))
+            .map_err(|e| datapath_failed(&e))?;
+        self.live.entry(port.0).or_default().setup = Setup::default();
+        self.clear_guards(port)?;
         self.release(port).await;
-        if let Err(error) = self.forget(port) {
-            tracing::warn!(error = chain(&error), "cannot forget a port that was not added");
-        }
+        Ok(())
     }
 
     /// Puts the port's peer and link back as they were.

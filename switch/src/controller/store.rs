@@ -34,7 +34,7 @@ pub enum StoreError {
     },
     /// The file is no state of ours.
     #[error(
-        "{path} is damaged ({source}): restore it from a copy, or run `vswitch teardown` and move it away to start anew"
+        "{path} is damaged ({source}): restore it from a copy, or move it away to start anew with what is found in the data path"
     )]
     Damaged {
         /// The file.

@@ -239,6 +239,10 @@ impl Datapath for Bpf {
         self.tables.heartbeat.set(0, now, 0).of(abi::map::HEARTBEAT)
     }
 
+    fn retire(&mut self) -> Result<(), DatapathError> {
+        self.tables.heartbeat.set(0, 0, 0).of(abi::map::HEARTBEAT)
+    }
+
     fn set_vlans(&mut self, port: PortId, vlans: &VlanSet) -> Result<(), DatapathError> {
         self.tables.vlans.set(port.index(), vlans, 0).of(abi::map::VLANS)
     }

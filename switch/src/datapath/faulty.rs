@@ -174,6 +174,10 @@ impl Datapath for Faulty {
         Ok(())
     }
 
+    fn retire(&mut self) -> Result<(), DatapathError> {
+        Ok(())
+    }
+
     fn set_vlans(&mut self, _port: PortId, _vlans: &VlanSet) -> Result<(), DatapathError> {
         self.call().map(drop)
     }

@@ -211,6 +211,12 @@ pub trait Datapath: Send + Sync {
     /// When the table is full.
     fn set_guard(&mut self, key: &GuardKey, is_given: bool) -> Result<(), DatapathError>;
 
+    /// Says that the controller leaves: nobody takes punts any more.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn retire(&mut self) -> Result<(), DatapathError>;
+
     /// Floods a punted frame within VLAN `vid` (0 on a VLAN-unaware network) of the network of the port it came in by, that
     /// port excluded.
     ///

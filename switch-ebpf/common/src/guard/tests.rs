@@ -50,13 +50,13 @@ fn a_dhcp_server_or_router_must_be_trusted() {
     for (icmp, source_port) in [(kind::ROUTER_ADVERTISEMENT, 0), (kind::REDIRECT, 0), (0, 547)] {
         let header = v6(0xfe, ICMPV6);
         assert_eq!(check_v6(&PORT, &header, icmp, &[0; 16], source_port), Err(DropReason::RogueServer));
-        assert_eq!(check_v6(&TRUSTED, &header, icmp, &[0; 16], source_port), Ok(Ask::Nothing));
+        assert!(matches!(check_v6(&TRUSTED, &header, icmp, &[0; 16], source_port), Ok(Ask::LinkLocal(_))));
     }
 }
 
 #[test]
 fn link_local_and_duplicate_address_detection_pass_and_other_ipv6_is_asked_about() {
-    assert_eq!(check_v6(&PORT, &v6(0xfe, UDP), 0, &[0; 16], 0), Ok(Ask::Nothing));
+    assert!(matches!(check_v6(&PORT, &v6(0xfe, UDP), 0, &[0; 16], 0), Ok(Ask::LinkLocal(_))));
     assert_eq!(check_v6(&PORT, &v6(0, ICMPV6), kind::SOLICITATION, &[0; 16], 0), Ok(Ask::Nothing));
     assert_eq!(check_v6(&PORT, &v6(0, UDP), 0, &[0; 16], 0), Err(DropReason::SpoofedIp));
     assert!(matches!(check_v6(&PORT, &v6(0xfd, UDP), 0, &[0; 16], 0), Ok(Ask::V6(ip)) if ip[0] == 0xfd));
@@ -68,4 +68,13 @@ fn an_advertisement_is_asked_about_its_target() {
     (target[0], target[15]) = (0xfd, 9);
     let header = v6(0xfe, ICMPV6);
     assert_eq!(check_v6(&PORT, &header, kind::ADVERTISEMENT, &target, 0), Ok(Ask::V6(target)));
+}
+
+#[test]
+fn neighbour_discovery_speaks_for_the_given_mac_alone() {
+    let own = Message { kind: kind::ADVERTISEMENT, mac: MacAddr::from_bits(PORT.guard_mac), ..Message::NONE };
+    let other = Message { mac: MacAddr::from_bits(7), ..own };
+    assert_eq!(check_nd(&PORT, &own), Ok(()));
+    assert_eq!(check_nd(&PORT, &other), Err(DropReason::SpoofedMac));
+    assert_eq!(check_nd(&PORT, &Message::NONE), Ok(()));
 }
