@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde::Deserialize;
+use vswitch_common::limits;
 
 use crate::api::client::DEFAULT_SOCKET;
 use crate::api::error::{ApiError, ErrorCode};
@@ -91,14 +92,18 @@ impl Limits {
     /// At about 100 bytes an entry, 1.6 GiB of kernel memory.
     const FDB_ENTRIES: RangeInclusive<u32> = 64..=16_777_216;
     /// Port slots travel in 16 bits, and slot 0 is nobody's.
-    const PORTS: RangeInclusive<u32> = 2..=65_535;
+    const PORTS: RangeInclusive<u32> = 1..=limits::PORTS - 1;
     /// Network ids travel in 16 bits, and id 0 is nobody's.
-    const NETWORKS: RangeInclusive<u32> = 1..=65_535;
+    const NETWORKS: RangeInclusive<u32> = 1..=limits::NETWORKS - 1;
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { fdb_entries: 65_536, ports: 8_192, networks: 1_024 }
+        Self {
+            fdb_entries: limits::FDB_DYNAMIC_DEFAULT,
+            ports: limits::PORTS - 1,
+            networks: limits::NETWORKS - 1,
+        }
     }
 }
 

@@ -152,7 +152,7 @@ async fn open(config: &Config, handle: Handle, view: Arc<View>) -> Result<(Contr
         state,
         handle,
         view,
-        fdb_dynamic: config.limits.fdb_entries,
+        limits: config.limits,
         paths,
     };
     Ok((Controller::open(open).await?, rings))

@@ -15,6 +15,7 @@ use super::{Controller, Live, datapath_failed, guards, store_failed};
 use crate::api::error::ApiError;
 use crate::api::handle::Handle;
 use crate::api::types::{Done, Paths, Reply};
+use crate::config::Limits;
 use crate::datapath::{Adopted, Datapath, Known, Target};
 use crate::error::chain;
 use crate::neighbours::Neighbours;
@@ -36,8 +37,8 @@ pub struct Open {
     pub handle: Handle,
     /// Names for readers.
     pub view: Arc<View>,
-    /// Most dynamic FDB entries.
-    pub fdb_dynamic: u32,
+    /// Sizes of the tables.
+    pub limits: Limits,
     /// For `status`.
     pub paths: Paths,
 }
@@ -60,10 +61,11 @@ impl Controller {
             sweep: Sweep::default(),
             started: Instant::now(),
             is_adopted: open.adopted == Adopted::Yes,
-            fdb_dynamic: open.fdb_dynamic,
+            limits: open.limits,
             is_full_said: false,
             paths: open.paths,
             is_torn_down: false,
+            rechecked: 0,
         };
         controller.adopt().await?;
         controller.save()?;

@@ -1,5 +1,7 @@
 //! Following links: what the monitor tells, and what nobody tells.
 
+use std::ops::Bound;
+
 use vswitch_common::port::PortId;
 
 use super::Controller;
@@ -7,6 +9,9 @@ use crate::error::chain;
 use crate::netlink::monitor::LinkEvent;
 use crate::netlink::xdp_features::XdpFeatures;
 use crate::netlink::{Link, LinkKind, peer, xdp_features};
+
+/// Ports looked at in one tick; each takes some 0.2 ms.
+const RECHECKS_A_TICK: usize = 64;
 
 impl Controller {
     /// A link changed: if it is a port's, or has the name of a port that lost its link, the port is brought about anew.
@@ -57,12 +62,17 @@ impl Controller {
     /// What no event tells: peers that moved, came up, changed their address or lost their preparation, and links whose
     /// ability to be redirected to changed.
     pub(super) async fn recheck_ports(&mut self) {
+        let after = self.rechecked;
         let ports: Vec<(PortId, Link)> = self
             .live
-            .iter()
+            .range((Bound::Excluded(after), Bound::Unbounded))
             .filter_map(|(slot, live)| Some((PortId(*slot), live.link.clone()?)))
             .filter(|(_, link)| link.kind == LinkKind::Veth)
+            .take(RECHECKS_A_TICK)
             .collect();
+        // From the first again when the last has been looked at.
+        self.rechecked =
+            if ports.len() < RECHECKS_A_TICK { 0 } else { ports.last().map_or(0, |(port, _)| port.0) };
         for (port, link) in ports {
             let facts = peer::facts(&self.netlink, link.index).await.ok();
             let Some(live) = self.live.get(&port.0) else { continue };

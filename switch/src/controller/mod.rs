@@ -33,6 +33,7 @@ use vswitch_common::port::PortId;
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::handle::{Call, Handle};
 use crate::api::types::{Event, EventKind, Paths, Reply, Request};
+use crate::config::Limits;
 use crate::datapath::{Datapath, DatapathError};
 use crate::error::chain;
 use crate::neighbours::Neighbours;
@@ -113,10 +114,12 @@ pub struct Controller {
     sweep: Sweep,
     started: Instant,
     is_adopted: bool,
-    fdb_dynamic: u32,
+    limits: Limits,
     is_full_said: bool,
     paths: Paths,
     is_torn_down: bool,
+    /// The port slot that was rechecked last.
+    rechecked: u16,
 }
 
 impl Controller {

@@ -29,8 +29,8 @@ impl Controller {
                 format!("there is a network {} already: `vswitch network inspect` shows it", spec.name),
             ));
         }
-        let id = self.state.free_network_id().ok_or_else(|| {
-            let most = limits::NETWORKS - 1;
+        let id = self.state.free_network_id(self.limits.networks).ok_or_else(|| {
+            let most = self.limits.networks;
             ApiError::new(
                 ErrorCode::LimitReached,
                 format!("there are {most} networks already: remove one first"),

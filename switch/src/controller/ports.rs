@@ -1,6 +1,5 @@
 //! `port add`, `port set`, `port del`.
 
-use vswitch_common::limits;
 use vswitch_common::mac::MacAddr;
 use vswitch_common::port::PortId;
 
@@ -31,8 +30,10 @@ impl Controller {
             ));
         }
         self.check_link(&spec.link).await?;
-        let port =
-            self.state.free_slot().ok_or_else(|| full(&format!("all {} port slots", limits::PORTS - 1)))?;
+        let port = self
+            .state
+            .free_slot(self.limits.ports)
+            .ok_or_else(|| full(&format!("all {} port slots", self.limits.ports)))?;
         let place = self
             .state
             .free_place(&network)

@@ -96,7 +96,7 @@ impl Controller {
             kernel: self.kernel(),
             networks: self.state.networks.len() as u64,
             ports: self.state.ports.len() as u64,
-            fdb: FdbStatus { entries: self.fdb_size()?, limit: u64::from(self.fdb_dynamic) },
+            fdb: FdbStatus { entries: self.fdb_size()?, limit: u64::from(self.limits.fdb_entries) },
             hooks: ports.map(|port| (port.link.clone(), hook_mode(port.attached))).collect(),
             limits: limits.collect(),
             events_lost: self.datapath.lost().map_err(failed)?,

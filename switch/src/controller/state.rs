@@ -3,7 +3,7 @@
 //! Serialised as it stands by `store.rs`. Names are what users said; numbers (slots, places, network and domain ids) are
 //! the data path's, and stay with their owner for its life, so that maps of an earlier run keep their meaning.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -208,16 +208,18 @@ impl State {
         self.ports.iter().find(|(_, port)| port.ifindex == ifindex).map(|(slot, _)| PortId(*slot))
     }
 
-    /// The lowest free slot; none when all are taken.
+    /// The lowest free slot of the first `most`; none when all are taken.
     #[must_use]
-    pub fn free_slot(&self) -> Option<PortId> {
-        (1..limits::PORTS).map(|slot| PortId(slot as u16)).find(|port| !self.ports.contains_key(&port.0))
+    pub fn free_slot(&self, most: u32) -> Option<PortId> {
+        (1..=most.min(limits::PORTS - 1))
+            .map(|slot| PortId(slot as u16))
+            .find(|port| !self.ports.contains_key(&port.0))
     }
 
     /// The lowest free place in a network's flood list; none when it is full.
     #[must_use]
     pub fn free_place(&self, network: &str) -> Option<u16> {
-        let taken: Vec<u16> =
+        let taken: BTreeSet<u16> =
             self.ports.values().filter(|port| port.network == network).map(|port| port.place).collect();
         (0..limits::FLOOD_MEMBERS).map(|place| place as u16).find(|place| !taken.contains(place))
     }
@@ -229,10 +231,10 @@ impl State {
         used.map(|port| u32::from(port.place) + 1).max().unwrap_or(0)
     }
 
-    /// The lowest free network id.
+    /// The lowest free network id of the first `most`.
     #[must_use]
-    pub fn free_network_id(&self) -> Option<u16> {
-        (1..limits::NETWORKS)
+    pub fn free_network_id(&self, most: u32) -> Option<u16> {
+        (1..=most.min(limits::NETWORKS - 1))
             .map(|id| id as u16)
             .find(|id| !self.networks.values().any(|network| network.id == *id))
     }
@@ -278,7 +280,7 @@ mod tests {
         for (slot, place) in [(1, 0), (2, 1), (4, 3)] {
             state.ports.insert(slot, port(&format!("veth{slot}"), place));
         }
-        assert_eq!(state.free_slot(), Some(PortId(3)));
+        assert_eq!(state.free_slot(limits::PORTS), Some(PortId(3)));
         assert_eq!(state.free_place(DEFAULT_NETWORK), Some(2));
         assert_eq!(state.places(DEFAULT_NETWORK), 4);
         assert_eq!(state.places("other"), 0);

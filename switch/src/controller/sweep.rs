@@ -103,7 +103,7 @@ impl Controller {
             live.is_limit_said = is_reached;
         }
         let total = self.datapath.dynamic_entries(PortId::NOBODY).unwrap_or(0);
-        let is_full = total >= u64::from(self.fdb_dynamic);
+        let is_full = total >= u64::from(self.limits.fdb_entries);
         if is_full && !self.is_full_said {
             reached.push(("FDB", None));
         }

@@ -18,6 +18,9 @@ use super::offload::{FeatureChange, Features, GRO, apply_here, restore_here};
 use super::peer::Undone;
 use super::{LinkIndex, LinkKind, Netlink, NetlinkError};
 
+/// Receive-side VLAN tag stripping, as `ethtool` calls it.
+const VLAN_STRIPPING: &str = "rx-vlan-hw-parse";
+
 /// What a link was before it became a port's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SilencedLink {
@@ -44,6 +47,7 @@ pub struct SilencedLink {
 pub async fn survey(netlink: &Netlink, index: LinkIndex) -> Result<SilencedLink, NetlinkError> {
     let link = netlink.by_index(index).await?;
     let has_ipv6 = netlink.addresses(index).await?.iter().any(|given| given.address.is_ipv6());
+    let is_card = link.kind == LinkKind::Physical;
     let (was_ipv6_disabled, features) = netlink
         .namespace()
         .run(move || {
@@ -51,7 +55,13 @@ pub async fn survey(netlink: &Netlink, index: LinkIndex) -> Result<SilencedLink,
             let ipv6 = if has_ipv6 { None } else { read_ipv6_disabled_here(&name)? };
             let features = Features::read_here(&name)?;
             let can_gro = features.get(GRO).is_some_and(|state| state.is_changeable());
-            let wishes = if can_gro { vec![(GRO.to_owned(), true)] } else { Vec::new() };
+            let mut wishes = if can_gro { vec![(GRO.to_owned(), true)] } else { Vec::new() };
+            // A card that takes tags out of frames hides them from XDP.
+            let strips_tags =
+                features.get(VLAN_STRIPPING).is_some_and(|state| state.is_changeable() && state.active);
+            if strips_tags && is_card {
+                wishes.push((VLAN_STRIPPING.to_owned(), false));
+            }
             Ok((ipv6, features.changes(&name, &wishes)?))
         })
         .await??;
