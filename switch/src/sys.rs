@@ -1,4 +1,4 @@
-//! Kernel calls that neither std nor nix offers safely; all `unsafe` of this crate lives here.
+//! Kernel calls that neither std nor nix offers safely; all `unsafe` of this crate lives here and in `datapath/sys.rs`.
 //!
 //! Each function allocates what the kernel will write itself, so that its safety can be read off the lines around
 //! the call. Ethtool goes by ioctl and not by its netlink family: one call carries all features at once, and every
