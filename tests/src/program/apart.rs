@@ -1,0 +1,42 @@
+//! A place apart: a thread with network and mount namespaces of its own and a bpffs that only it sees.
+//!
+//! The namespaces have no names and die with the thread, so even a killed run leaves neither link, mount nor pin.
+
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::thread;
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::Uid;
+
+/// Where bpffs is mounted, there and usually; every kernel with BPF has the folder.
+const BPFFS: &str = "/sys/fs/bpf";
+
+/// Why this process cannot go apart; none if it can.
+#[must_use]
+pub fn obstacle() -> Option<&'static str> {
+    (!Uid::effective().is_root()).then_some("it loads programs into the kernel, which needs root")
+}
+
+/// What `work` returns when run apart. It is given an empty bpffs; commands that it starts are apart too. Its panic
+/// goes on in the caller.
+///
+/// # Panics
+/// Without root, or on a kernel without namespaces or BPF.
+pub fn apart<T: Send>(work: impl FnOnce(&Path) -> T + Send) -> T {
+    let inside = || {
+        seclude();
+        work(Path::new(BPFFS))
+    };
+    thread::scope(|scope| scope.spawn(inside).join()).unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// Moves the calling thread into namespaces of its own, for good.
+fn seclude() {
+    unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).expect("root may make namespaces");
+    // Else the new mount would show up outside too.
+    let (none, private) = (None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE);
+    mount(none, "/", none, private, none).expect("a mount namespace of one's own can be made private");
+    mount(Some("bpf"), BPFFS, Some("bpf"), MsFlags::empty(), none).expect("the kernel has bpffs");
+}
