@@ -49,7 +49,8 @@ fn insert(admitted: &Admitted) {
 #[inline(always)]
 fn relocate(admitted: &Admitted, was: &FdbEntry, from: PortId) {
     let Admitted { ingress, now_ns, .. } = admitted;
-    if from.0 != ingress.id.0 && port_is_full(admitted) {
+    // The limits are of dynamic entries: a static one takes no room.
+    if from.0 != ingress.id.0 && !was.is_permanent() && port_is_full(admitted) {
         return maps::with_counters(ingress.id, |counters| counters.not_learned += 1);
     }
     let is = FdbEntry { flags: was.flags, ..FdbEntry::dynamic(ingress.id, ingress.config, *now_ns) };
