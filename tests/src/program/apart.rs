@@ -29,7 +29,13 @@ pub fn apart<T: Send>(work: impl FnOnce(&Path) -> T + Send) -> T {
         seclude();
         work(Path::new(BPFFS))
     };
-    thread::scope(|scope| scope.spawn(inside).join()).unwrap_or_else(|panic| resume_unwind(panic))
+    // Of the same name, so that a panic names the test.
+    let named = thread::current().name().unwrap_or("apart").to_owned();
+    let joined = thread::scope(|scope| {
+        let thread = thread::Builder::new().name(named).spawn_scoped(scope, inside);
+        thread.expect("a process may have another thread").join()
+    });
+    joined.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Moves the calling thread into namespaces of its own, for good.
