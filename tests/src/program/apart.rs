@@ -1,13 +1,14 @@
 //! A place apart: a thread with network and mount namespaces of its own and a bpffs that only it sees.
 //!
-//! The namespaces have no names and die with the thread, so even a killed run leaves neither link, mount nor pin.
+//! The namespaces have no names and die with their last user, so even a killed run leaves neither link, mount nor pin.
 
+use std::fs::File;
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::thread;
 
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::Uid;
 
 /// Where bpffs is mounted, there and usually; every kernel with BPF has the folder.
@@ -25,14 +26,30 @@ pub fn obstacle() -> Option<&'static str> {
 /// # Panics
 /// Without root, or on a kernel without namespaces or BPF.
 pub fn apart<T: Send>(work: impl FnOnce(&Path) -> T + Send) -> T {
-    let inside = || {
+    on_a_thread(|| {
         seclude();
         work(Path::new(BPFFS))
-    };
+    })
+}
+
+/// What `work` returns when run in a network namespace that [`here`] had named.
+pub(super) fn within<T: Send>(namespace: &File, work: impl FnOnce() -> T + Send) -> T {
+    on_a_thread(|| {
+        setns(namespace, CloneFlags::CLONE_NEWNET).expect("root may enter a network namespace");
+        work()
+    })
+}
+
+/// The calling thread's network namespace, which stays as long as the file is open.
+pub(super) fn here() -> File {
+    File::open("/proc/thread-self/ns/net").expect("Linux has had this file since 3.17")
+}
+
+fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     // Of the same name, so that a panic names the test.
     let named = thread::current().name().unwrap_or("apart").to_owned();
     let joined = thread::scope(|scope| {
-        let thread = thread::Builder::new().name(named).spawn_scoped(scope, inside);
+        let thread = thread::Builder::new().name(named).spawn_scoped(scope, work);
         thread.expect("a process may have another thread").join()
     });
     joined.unwrap_or_else(|panic| resume_unwind(panic))

@@ -1,14 +1,16 @@
 //! The loaded data path with a few ports: set up as the controller would, by the same calls, and reset between cases.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use aya::programs::{Program, ProgramError};
 use vswitch::api::types::Hook;
 use vswitch::datapath::{Bpf, Datapath as _, Rings, Settings};
-use vswitch_common::abi;
+use vswitch_common::abi::{self, SwitchConfig};
 use vswitch_common::domain::DomainId;
 use vswitch_common::event::{Notice, PuntRecord};
 use vswitch_common::fdb::{FdbEntry, FdbKey};
@@ -16,11 +18,11 @@ use vswitch_common::mac::MacAddr;
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{NetworkConfig, PortConfig, PortId, flag};
 
+use super::apart::{apart, here, obstacle, within};
 use super::links::{Link, make_links};
 use super::raw::RawMaps;
 use super::run::{self, Gso, Run};
 use super::tally::Tally;
-use super::{apart, obstacle};
 use crate::hooks::skip;
 
 /// The network that all ports are in at first.
@@ -38,6 +40,12 @@ pub const fn key(mac: MacAddr) -> FdbKey {
     FdbKey::new(domain_of(NETWORK), mac)
 }
 
+/// Most ports of a test.
+pub const MOST_PORTS: u16 = 16;
+
+/// Most dynamic entries of a test's FDB: more than the ring of notices holds.
+pub const MOST_STATIONS: u32 = 14_000;
+
 /// The loaded data path; ports are 1, 2, 3 and so on.
 pub struct Fixture {
     /// The data path, for the calls that the controller makes.
@@ -45,43 +53,74 @@ pub struct Fixture {
     rings: Rings,
     raw: RawMaps,
     links: Vec<Link>,
-    counted: Tally,
+    /// Ports in use.
+    size: u16,
+    /// The highest slot that a test has written.
     slots: u16,
+    counted: Tally,
     lost: u64,
     neighbours: BTreeSet<(DomainId, [u8; 4])>,
+    /// The network whose flood list each port is in.
+    joined: BTreeMap<u16, u16>,
 }
 
-impl Fixture {
-    /// Runs `test` over a data path of its own with so many ports; without root, skips aloud.
-    pub fn run(ports: u16, test: impl FnOnce(&mut Self) + Send) {
-        Self::with_room(ports, 1024, test);
-    }
+/// What the process has loaded, for one test after the other: loading takes seconds. And the namespace of its links.
+static LOADED: Mutex<Option<(Fixture, File)>> = Mutex::new(None);
 
-    /// The same with an FDB for so many dynamic entries.
-    pub fn with_room(ports: u16, fdb_dynamic: u32, test: impl FnOnce(&mut Self) + Send) {
+impl Fixture {
+    /// Runs `test` with so many ports, at most [`MOST_PORTS`], in a reset data path; without root, skips aloud.
+    ///
+    /// # Panics
+    /// When `test` does, or when the data path does not load.
+    pub fn run(ports: u16, test: impl FnOnce(&mut Self) + Send) {
         if let Some(obstacle) = obstacle() {
             // libtest names the thread for the test.
             return skip(thread::current().name().unwrap_or("a program test"), obstacle);
         }
-        apart(|bpffs| test(&mut Self::load(bpffs, ports, fdb_dynamic)));
+        // A test that failed leaves nothing that a reset does not mend.
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        let (fixture, namespace) = loaded.get_or_insert_with(|| apart(|bpffs| (Self::load(bpffs), here())));
+        within(namespace, || {
+            fixture.size = ports;
+            fixture.reset();
+            test(fixture);
+        });
     }
 
-    fn load(bpffs: &Path, ports: u16, fdb_dynamic: u32) -> Self {
+    /// Runs `test` in a data path of its own, beside other tests; otherwise as [`Self::run`].
+    pub fn run_alone(ports: u16, test: impl FnOnce(&mut Self) + Send) {
+        if let Some(obstacle) = obstacle() {
+            return skip(thread::current().name().unwrap_or("a program test"), obstacle);
+        }
+        apart(|bpffs| {
+            let mut fixture = Self::load(bpffs);
+            fixture.size = ports;
+            fixture.reset();
+            test(&mut fixture);
+        });
+    }
+
+    fn load(bpffs: &Path) -> Self {
         let pins: PathBuf = bpffs.join("vswitch");
-        let settings = Settings { pins: pins.clone(), fdb_dynamic, tc_mode: None };
+        let settings = Settings { pins: pins.clone(), fdb_dynamic: MOST_STATIONS, tc_mode: None };
         let (bpf, rings, _new) = Bpf::open(&settings).expect("the data path loads");
-        let raw = RawMaps::open(&pins.join("maps"));
-        let links = make_links(ports);
-        let counted = Tally::new();
-        let neighbours = BTreeSet::new();
-        let mut fixture = Self { bpf, rings, raw, links, counted, slots: ports, lost: 0, neighbours };
-        fixture.reset();
-        fixture
+        Self {
+            bpf,
+            rings,
+            raw: RawMaps::open(&pins.join("maps")),
+            links: make_links(MOST_PORTS),
+            size: 0,
+            slots: MOST_PORTS,
+            counted: Tally::new(),
+            lost: 0,
+            neighbours: BTreeSet::new(),
+            joined: BTreeMap::new(),
+        }
     }
 
     /// The ports.
     pub fn ports(&self) -> impl Iterator<Item = PortId> + use<> {
-        (1..=self.links.len() as u16).map(PortId)
+        (1..=self.size).map(PortId)
     }
 
     /// As it was at first: every port in [`NETWORK`] with its default settings, nothing learned, nothing counted.
@@ -92,15 +131,18 @@ impl Fixture {
         for (domain, ip) in std::mem::take(&mut self.neighbours) {
             self.bpf.set_neighbour(&NeighbourKey::v4(domain, ip), None).expect("the map is there");
         }
-        let places = self.links.len() as u32;
-        self.bpf.set_network(NETWORK, &NetworkConfig { places, pad: 0 }).expect("the map is there");
-        for port in self.ports() {
-            let config = self.default_config(port);
-            self.bpf.set_port(port, &config).expect("the slot is there");
-            self.bpf.set_link(config.ifindex, Some(port)).expect("the map has room");
-            self.bpf.set_target(port, Some(config.ifindex)).expect("the link is there");
-            self.bpf.set_member(NETWORK, port.0 - 1, Some(port)).expect("the map has room");
+        for slot in (1..=self.slots).map(PortId) {
+            let link = self.links.get(usize::from(slot.0) - 1).map(|link| link.ifindex);
+            let used = link.filter(|_| slot.0 <= self.size);
+            let config = used.map_or(PortConfig::FREE, |_| self.default_config(slot));
+            self.bpf.set_port(slot, &config).expect("the slot is there");
+            self.bpf.set_target(slot, used).expect("the link is there");
+            self.join(slot, used.map(|_| NETWORK));
+            for link in link {
+                self.bpf.set_link(link, used.map(|_| slot)).expect("the map has room");
+            }
         }
+        self.set_room(MOST_STATIONS);
         for slot in 0..=self.slots {
             let left = self.bpf.dynamic_entries(PortId(slot)).expect("the slot is there");
             self.bpf.mend_dynamic(PortId(slot), -left.cast_signed()).expect("the slot is there");
@@ -108,6 +150,25 @@ impl Fixture {
         }
         self.bpf.beat().expect("the map is there");
         drop((self.tally(), self.notices(), self.punts(), self.lost()));
+    }
+
+    /// Puts a port into the flood list of a network, or in none, and takes it out of the one it was in. Its settings stay.
+    pub fn join(&mut self, port: PortId, network: Option<u16>) {
+        let place = port.0 - 1;
+        if let Some(left) = self.joined.remove(&port.0) {
+            self.bpf.set_member(left, place, None).expect("the map is there");
+        }
+        if let Some(network) = network {
+            let places = NetworkConfig { places: self.slots.into(), pad: 0 };
+            self.bpf.set_network(network, &places).expect("the map is there");
+            self.bpf.set_member(network, place, Some(port)).expect("the map has room");
+            self.joined.insert(port.0, network);
+        }
+    }
+
+    /// Sets how many dynamic entries the FDB takes, at most [`MOST_STATIONS`].
+    pub fn set_room(&mut self, fdb_dynamic: u32) {
+        self.raw.set_config(&SwitchConfig { abi: abi::ABI_VERSION, fdb_dynamic });
     }
 
     /// A port's settings at first: everything on that does no harm.
@@ -180,7 +241,7 @@ impl Fixture {
     pub fn try_run_at(&self, hook: Hook, ifindex: u32, frame: &[u8]) -> Result<Run, ProgramError> {
         match hook {
             Hook::Xdp => run::xdp(self.program(abi::program::XDP), frame, ifindex),
-            Hook::Tc => run::tc(self.program(abi::program::TC), frame, ifindex, 0, Gso::default()),
+            Hook::Tc => run::tc(self.program(abi::program::TC), frame, ifindex, [0; 2], Gso::default()),
         }
     }
 
@@ -190,17 +251,18 @@ impl Fixture {
     /// When the kernel does not run it.
     #[track_caller]
     pub fn tc_gso(&self, ingress: PortId, frame: &[u8], gso: Gso) -> Run {
-        run::tc(self.program(abi::program::TC), frame, self.link(ingress).ifindex, 0, gso)
+        run::tc(self.program(abi::program::TC), frame, self.link(ingress).ifindex, [0; 2], gso)
             .expect("the kernel runs the program")
     }
 
-    /// Runs the program that floods for the controller.
+    /// Runs the program that floods for the controller, in a VLAN of a VLAN-aware network or else in 0.
     ///
     /// # Panics
     /// When the kernel does not run it.
     #[track_caller]
-    pub fn flood(&self, ingress: PortId, frame: &[u8]) -> Run {
-        run::tc(self.program(abi::program::FLOOD), frame, 0, ingress.index(), Gso::default())
+    pub fn flood(&self, ingress: PortId, vid: u16, frame: &[u8]) -> Run {
+        let control = [ingress.index(), vid.into()];
+        run::tc(self.program(abi::program::FLOOD), frame, 0, control, Gso::default())
             .expect("the kernel runs the program")
     }
 

@@ -51,17 +51,18 @@ pub struct Gso {
     pub size: u32,
 }
 
-/// A run at the tc hook: the frame came by link `ifindex`, and `control` is what a caller left in `cb[0]`.
+/// A run at the tc hook: the frame came by link `ifindex`, and `control` is what a caller left in `cb`.
 pub(super) fn tc(
     program: &Program,
     frame: &[u8],
     ifindex: u32,
-    control: u32,
+    control: [u32; 2],
     gso: Gso,
 ) -> Result<Run, ProgramError> {
     let fields = [
         (skb::IFINDEX, ifindex),
-        (skb::CONTROL, control),
+        (skb::CONTROL, control[0]),
+        (skb::CONTROL + 4, control[1]),
         (skb::GSO_SEGMENTS, gso.segments),
         (skb::GSO_SIZE, gso.size),
     ];

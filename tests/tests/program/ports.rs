@@ -117,14 +117,14 @@ fn a_flood_reaches_five_hundred_ports() {
 fn the_controllers_flood_leaves_out_the_port_the_frame_came_by() {
     Fixture::run(4, |fixture| {
         let frame = plain(MacAddr::BROADCAST, station(1));
-        assert_eq!(fixture.flood(B, &frame).end, End::Shot);
+        assert_eq!(fixture.flood(B, 0, &frame).end, End::Shot);
         assert_eq!(fixture.tally(), Tally::new().tx(A, 60).tx(C, 60).tx(D, 60), "and counts no frame in");
         assert_eq!(fixture.entries(), [], "and teaches nothing");
-        fixture.bpf.flood(C, &frame).expect("the controller's own call");
+        fixture.bpf.flood(C, 0, &frame).expect("the controller's own call");
         assert_eq!(fixture.tally().senders(), [A, B, D]);
         fixture.set_flags(A, flag::ISOLATED);
         fixture.set_flags(B, flag::ISOLATED);
-        fixture.flood(A, &frame);
+        fixture.flood(A, 0, &frame);
         assert_eq!(fixture.tally().senders(), [C, D]);
     });
 }
@@ -134,7 +134,7 @@ fn the_controllers_flood_of_a_port_that_cannot_be_reaches_nobody() {
     Fixture::run(2, |fixture| {
         let frame = plain(MacAddr::BROADCAST, station(1));
         for port in [PortId::NOBODY, PortId(u16::MAX)] {
-            assert_eq!(fixture.flood(port, &frame).end, End::Shot);
+            assert_eq!(fixture.flood(port, 0, &frame).end, End::Shot);
             assert_eq!(fixture.tally().senders(), [], "{port:?}");
         }
     });

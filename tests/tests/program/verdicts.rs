@@ -89,7 +89,9 @@ fn the_sixteen_addresses_that_no_bridge_relays_are_refused() {
         for last in 0..16 {
             let to = MacAddr::from_octets([1, 0x80, 0xc2, 0, 0, last]);
             let counted = Tally::new().rx(A, 60).dropped(A, DropReason::LinkConstrained);
-            Case { frame: plain(to, SENDER), counted, ..to_known(&to.to_string(), &know) }.check(fixture);
+            let frame = plain(to, SENDER);
+            // XDP leaves all group addresses to tc.
+            Case { xdp: End::Passed, frame, counted, ..to_known(&to.to_string(), &know) }.check(fixture);
         }
     });
 }
