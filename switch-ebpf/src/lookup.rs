@@ -15,7 +15,7 @@ pub(crate) fn destination(admitted: &Admitted, lesson: &Lesson) -> Verdict {
         return Verdict::Flood(admitted.domain);
     }
     let is_own = admitted.ethernet.destination.bits() == admitted.ethernet.source.bits();
-    if is_own && matches!(lesson.learn, Learn::Insert | Learn::Move { .. }) {
+    if is_own && !matches!(lesson.learn, Learn::Keep) {
         // The FDB will say so in a moment: the station is where it speaks.
         return out_of(admitted, admitted.ingress.id, admitted.ingress.config);
     }
