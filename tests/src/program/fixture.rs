@@ -79,10 +79,10 @@ impl Fixture {
         }
         // A test that failed leaves nothing that a reset does not mend.
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-        let (fixture, namespace) = loaded.get_or_insert_with(|| apart(|bpffs| (Self::load(bpffs), here())));
+        let (fixture, namespace) =
+            loaded.get_or_insert_with(|| apart(|bpffs| (Self::load(bpffs, MOST_PORTS), here())));
         within(namespace, || {
-            fixture.size = ports;
-            fixture.reset();
+            fixture.reset_to(ports);
             test(fixture);
         });
     }
@@ -93,14 +93,13 @@ impl Fixture {
             return skip(thread::current().name().unwrap_or("a program test"), obstacle);
         }
         apart(|bpffs| {
-            let mut fixture = Self::load(bpffs);
-            fixture.size = ports;
-            fixture.reset();
+            let mut fixture = Self::load(bpffs, ports);
+            fixture.reset_to(ports);
             test(&mut fixture);
         });
     }
 
-    fn load(bpffs: &Path) -> Self {
+    fn load(bpffs: &Path, ports: u16) -> Self {
         let pins: PathBuf = bpffs.join("vswitch");
         let settings = Settings { pins: pins.clone(), fdb_dynamic: MOST_STATIONS, tc_mode: None };
         let (bpf, rings, _new) = Bpf::open(&settings).expect("the data path loads");
@@ -108,9 +107,9 @@ impl Fixture {
             bpf,
             rings,
             raw: RawMaps::open(&pins.join("maps")),
-            links: make_links(MOST_PORTS),
+            links: make_links(ports),
             size: 0,
-            slots: MOST_PORTS,
+            slots: ports,
             counted: Tally::new(),
             lost: 0,
             neighbours: BTreeSet::new(),
@@ -121,6 +120,12 @@ impl Fixture {
     /// The ports.
     pub fn ports(&self) -> impl Iterator<Item = PortId> + use<> {
         (1..=self.size).map(PortId)
+    }
+
+    /// As [`Self::reset`], with another number of ports.
+    pub fn reset_to(&mut self, ports: u16) {
+        self.size = ports;
+        self.reset();
     }
 
     /// As it was at first: every port in [`NETWORK`] with its default settings, nothing learned, nothing counted.
@@ -138,7 +143,7 @@ impl Fixture {
             self.bpf.set_port(slot, &config).expect("the slot is there");
             self.bpf.set_target(slot, used).expect("the link is there");
             self.join(slot, used.map(|_| NETWORK));
-            for link in link {
+            if let Some(link) = link {
                 self.bpf.set_link(link, used.map(|_| slot)).expect("the map has room");
             }
         }

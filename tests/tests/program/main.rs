@@ -4,6 +4,8 @@
 
 mod both;
 
+mod agreement;
+
 mod arp;
 mod frames;
 mod learning;
