@@ -50,7 +50,8 @@ fn insert(decision: &Decision, ingress: Ingress) {
 fn relocate(decision: &Decision, ingress: Ingress, was: &FdbEntry) {
     let from = PortId(was.port);
     let now_ns = decision.now_ns;
-    if from.0 != ingress.id.0 && port_is_full(ingress) {
+    // The limits are of dynamic entries: a static one takes no room.
+    if from.0 != ingress.id.0 && !was.is_permanent() && port_is_full(ingress) {
         return maps::with_counters(ingress.id, |counters| counters.not_learned += 1);
     }
     let is = FdbEntry { flags: was.flags, ..FdbEntry::dynamic(ingress.id, ingress.config, now_ns) };

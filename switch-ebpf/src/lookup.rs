@@ -15,7 +15,7 @@ pub(crate) fn destination(decision: &Decision, ingress: Ingress) -> Packed {
         return Verdict::Flood(decision.domain).pack();
     }
     let is_own = decision.ethernet.destination.bits() == decision.ethernet.source.bits();
-    if is_own && matches!(decision.lesson.learn, Learn::Insert | Learn::Move) {
+    if is_own && !matches!(decision.lesson.learn, Learn::Keep) {
         // The FDB will say so in a moment: the station is where it speaks.
         return out_of(decision, ingress, ingress.id, ingress.config);
     }

@@ -22,6 +22,7 @@ pub mod lab;
 pub mod model;
 pub mod namespace;
 pub mod process;
+pub mod program;
 pub mod proof;
 pub mod scratch;
 pub mod sniff;

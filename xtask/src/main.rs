@@ -27,8 +27,7 @@ enum Verb {
     /// Before each commit: format, lints, documentation, unit tests, house rules
     Check,
     Test(test::Arguments),
-    /// Compare what the kernel's verifier and the maps cost with switch-ebpf/budget.toml (needs root)
-    Verifier,
+    Verifier(verifier::Arguments),
     Install(install::Arguments),
     Uninstall(uninstall::Arguments),
 }
@@ -40,7 +39,7 @@ fn main() -> ExitCode {
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Check => check::run(),
         Verb::Test(arguments) => test::run(&arguments),
-        Verb::Verifier => verifier::run(),
+        Verb::Verifier(arguments) => verifier::run(&arguments),
         Verb::Install(arguments) => install::run(&arguments),
         Verb::Uninstall(arguments) => uninstall::run(&arguments),
     });

@@ -1,12 +1,26 @@
 //! `cargo xtask verifier`: what the heaviest configuration costs, against the accepted `switch-ebpf/budget.toml`.
 
 use anyhow::Result;
+use clap::Args;
 
 use crate::process::{cargo, need_root, run as run_command};
 use crate::setup;
 
-pub(crate) fn run() -> Result<()> {
+/// Compare what the kernel's verifier and the maps cost with switch-ebpf/budget.toml (needs root)
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Accept what is measured: write it into switch-ebpf/budget.toml
+    #[arg(long)]
+    write: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     need_root("verifier", "the kernel counts instructions while it loads a program")?;
     setup::ensure()?;
-    run_command(cargo("run").args(["--quiet", "--package", "vswitch-tests", "--bin", "verifier"]))
+    let mut verifier = cargo("run");
+    verifier.args(["--quiet", "--package", "vswitch-tests", "--bin", "verifier"]);
+    if arguments.write {
+        verifier.args(["--", "--write"]);
+    }
+    run_command(&mut verifier)
 }

@@ -149,8 +149,7 @@ pub const fn learn(entry: &FdbEntry, port: PortId, config: &PortConfig, now_ns: 
 #[must_use]
 pub const fn is_current(entry: &FdbEntry, config: &PortConfig, now_ns: u64) -> bool {
     entry.is_some()
-        && config.has(flag::FORWARDING)
-        && (entry.is_permanent() || entry.epoch == config.epoch)
+        && (entry.is_permanent() || config.has(flag::FORWARDING) && entry.epoch == config.epoch)
         && !entry.is_aged(config.ageing_ns, now_ns)
 }
 

@@ -84,3 +84,10 @@ fn a_port_that_does_not_forward_has_no_current_entries() {
     let down = PortConfig { flags: flag::LEARNING, ..PORT };
     assert!(!is_current(&FdbEntry::dynamic(A, &PORT, 0), &down, 0));
 }
+
+#[test]
+fn a_configured_station_stays_where_it_is_while_its_port_is_down() {
+    let down = PortConfig { flags: flag::LEARNING, ..PORT };
+    let entry = FdbEntry { flags: entry_flag::STATIC, ..FdbEntry::dynamic(A, &PORT, 0) };
+    assert!(is_current(&entry, &down, 0));
+}

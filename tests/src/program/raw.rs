@@ -1,0 +1,51 @@
+//! The maps that the controller has no call for, by their pins: tests turn back a clock or refill a bucket there.
+
+use std::path::Path;
+
+use aya::Pod;
+use aya::maps::{Array, Map, MapData};
+use vswitch_common::abi::{self, Bucket, SwitchConfig};
+use vswitch_common::port::PortId;
+
+/// Handles to them.
+pub(super) struct RawMaps {
+    heartbeat: Array<MapData, u64>,
+    punt_buckets: Array<MapData, Bucket>,
+    storms: Array<MapData, u64>,
+    config: Array<MapData, SwitchConfig>,
+}
+
+impl RawMaps {
+    /// Opens the pins in a folder.
+    pub(super) fn open(folder: &Path) -> Self {
+        Self {
+            heartbeat: open(folder, abi::map::HEARTBEAT),
+            punt_buckets: open(folder, abi::map::PUNT_BUCKETS),
+            storms: open(folder, abi::map::STORMS),
+            config: open(folder, abi::map::CONFIG),
+        }
+    }
+
+    pub(super) fn set_config(&mut self, config: &SwitchConfig) {
+        self.config.set(0, config, 0).expect("an array has all its places");
+    }
+
+    pub(super) fn set_heartbeat(&mut self, at_ns: u64) {
+        self.heartbeat.set(0, at_ns, 0).expect("an array has all its places");
+    }
+
+    /// Gives a port back all its punts of this second and its bursts.
+    pub(super) fn refill(&mut self, port: PortId) {
+        let full = Bucket { second: 0, spent: 0 };
+        self.punt_buckets.set(port.index(), full, 0).expect("an array has all its places");
+        for kind in 0..4 {
+            self.storms.set(port.index() * 4 + kind, 0, 0).expect("an array has all its places");
+        }
+    }
+}
+
+fn open<V: Pod>(folder: &Path, name: &str) -> Array<MapData, V> {
+    let data = MapData::from_pin(folder.join(name)).expect("the data path pins its maps");
+    let map = Map::from_map_data(data).expect("aya knows the map's type");
+    map.try_into().unwrap_or_else(|error| panic!("{name}: {error}"))
+}
