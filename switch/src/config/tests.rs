@@ -70,7 +70,7 @@ fn what_is_not_known_or_out_of_range_is_refused_by_its_place() {
         ("socket = ", "line 1"),
         ("log = 'loud'", "line 1"),
         ("\n\n[limits]\nports = -1", "line 4"),
-        ("[limits]\nports = 65536", "limits.ports is 65536: give 2 to 65535"),
+        ("[limits]\nports = 65536", "limits.ports is 65536: give 1 to 8191"),
         ("[limits]\nfdb_entries = 0", "limits.fdb_entries is 0"),
         ("[limits]\nnetworks = 0", "limits.networks is 0"),
     ] {
