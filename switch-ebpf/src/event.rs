@@ -10,8 +10,10 @@ use crate::maps;
 use crate::packet::Frame;
 use crate::pipeline::Decision;
 
-/// Bytes of an ARP request with its Ethernet header: what a punt carries today.
+/// Bytes of an ARP request with its Ethernet header: what a punt carries at least.
 const ARP_FRAME_BYTES: usize = 42;
+/// Bytes of the shortest frame on a wire, without frame check sequence: an ARP request that was padded to it stays so.
+const SHORTEST_FRAME_BYTES: u32 = 60;
 
 /// Says what was learned of the source.
 #[inline(always)]
@@ -53,11 +55,16 @@ pub(crate) fn punt(frame: &impl Frame, decision: &Decision, why: Punt) -> bool {
     };
     let mut padded = [0u8; PUNT_FRAME_BYTES];
     padded[..ARP_FRAME_BYTES].copy_from_slice(&bytes);
+    let length = frame.length();
     record.write(PuntRecord {
         why: why as u16,
         domain: decision.domain.0,
         port: decision.ingress.0,
-        length: ARP_FRAME_BYTES as u16,
+        length: if length < SHORTEST_FRAME_BYTES {
+            ARP_FRAME_BYTES as u16
+        } else {
+            SHORTEST_FRAME_BYTES as u16
+        },
         frame: padded,
     });
     record.submit(0);

@@ -3,10 +3,12 @@
 use vswitch_common::frame::{Arp, ethertype};
 use vswitch_common::guard::{self, Ask, GuardKey, IPV4_BYTES, UDP};
 use vswitch_common::mac::MacAddr;
+use vswitch_common::nd::kind::ADVERTISEMENT;
 use vswitch_common::nd::{ICMPV6, IPV6_BYTES};
 use vswitch_common::neighbour::NeighbourKey;
 use vswitch_common::port::{PortId, flag};
 use vswitch_common::verdict::DropReason;
+use vswitch_common::vlan::Tag;
 
 use crate::maps;
 use crate::packet::Frame;
@@ -41,7 +43,11 @@ pub(crate) fn admit(
         ethertype::IPV4 => check_v4(frame, ingress, headers.network_offset)?,
         ethertype::IPV6 => {
             guard::check_nd(ingress.config, &decision.nd)?;
-            check_v6(frame, ingress, headers.network_offset)?
+            check_v6(frame, ingress, headers.network_offset, decision)?
+        }
+        // What is behind a second tag is nobody's to check, and no host's that was given its addresses.
+        inner if Tag::is_tpid(inner) && ingress.config.has(flag::GUARDED_IP) => {
+            return Err(DropReason::SpoofedIp);
         }
         _ => Ask::Nothing,
     };
@@ -69,7 +75,8 @@ fn has_address(port: PortId, decision: &Decision, ask: Ask) -> bool {
 #[inline(always)]
 fn check_arp(ingress: &Ingress, arp: &Arp) -> Result<Ask, DropReason> {
     if !arp.is_some() {
-        return Ok(Ask::Nothing);
+        // Stacks understand more kinds of ARP than the switch does (hardware type 6, for one).
+        return Err(DropReason::Malformed);
     }
     let given = MacAddr::from_bits(ingress.config.guard_mac);
     if given.bits() != 0 && arp.sender_mac.bits() != given.bits() {
@@ -96,7 +103,12 @@ fn check_v4(frame: &impl Frame, ingress: &Ingress, at: usize) -> Result<Ask, Dro
 }
 
 #[inline(always)]
-fn check_v6(frame: &impl Frame, ingress: &Ingress, at: usize) -> Result<Ask, DropReason> {
+fn check_v6(
+    frame: &impl Frame,
+    ingress: &Ingress,
+    at: usize,
+    decision: &Decision,
+) -> Result<Ask, DropReason> {
     let Some(header) = frame.copy::<IPV6_BYTES>(at) else { return Err(DropReason::Malformed) };
     let (mut next, mut payload) = (header[6], at + IPV6_BYTES);
     for _ in 0..EXTENSION_HEADERS {
@@ -134,6 +146,13 @@ fn check_v6(frame: &impl Frame, ingress: &Ingress, at: usize) -> Result<Ask, Dro
             return Err(DropReason::Malformed);
         }
         _ => {}
+    }
+    if icmp == ADVERTISEMENT {
+        // It claims its target, and like any packet it comes from its source.
+        let source = guard::check_v6(ingress.config, &header, 0, &[0; 16], 0)?;
+        if !has_address(ingress.id, decision, source) {
+            return Err(DropReason::SpoofedIp);
+        }
     }
     guard::check_v6(ingress.config, &header, icmp, &target, source_port)
 }

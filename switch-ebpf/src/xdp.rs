@@ -33,6 +33,10 @@ fn forward(frame: &XdpFrame, decision: &Decision, port: PortId) -> u32 {
         return XDP_PASS;
     }
     let bytes = frame.length();
+    if !policy::fits(config, bytes) && policy::fits(config, bytes - decision.tag.bytes()) {
+        // A second tag on top of a full payload: tc has the first one beside the frame, not in it.
+        return XDP_PASS;
+    }
     accept(frame, decision);
     if !policy::fits(config, bytes) {
         return end(decision.ingress, DropReason::TooBig);

@@ -4,7 +4,7 @@
 //! A test frame carries a mark, so that a test knows it again among everything else on a link.
 
 mod arp;
-mod ip;
+pub mod ip;
 
 pub use arp::{ArpPacket, arp_of, arp_probe, arp_reply, arp_request, gratuitous_arp};
 pub use ip::{

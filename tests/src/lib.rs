@@ -15,6 +15,7 @@
 //! Everything here panics with the reason instead of returning errors: a lab that cannot be built is a failed test.
 //! Nothing outside the lab's own namespaces is touched, and all of it goes away on drop, on panic and on SIGINT.
 
+pub mod bpf;
 pub mod footprint;
 pub mod frame;
 pub mod hooks;
@@ -26,6 +27,7 @@ pub mod program;
 pub mod proof;
 pub mod scratch;
 pub mod sniff;
+pub mod stations;
 pub mod switch;
 pub mod sys;
 pub mod tap;
@@ -46,6 +48,7 @@ pub mod prelude {
     pub use crate::lab::{Host, HostOptions, Lab, PortOptions, Wire};
     pub use crate::proof;
     pub use crate::sniff::{Captured, Sniffer};
+    pub use crate::stations::Stations;
     pub use crate::switch::{Rival, Switch};
     pub use crate::traffic::{
         self, checksum_errors, parallel_flows, ping, ping6, tcp_transfer, udp_exchange,

@@ -58,6 +58,13 @@ impl Tag {
         value == ethertype::VLAN || value == ethertype::SERVICE_VLAN
     }
 
+    /// Bytes it takes where it is in the frame.
+    #[inline(always)]
+    #[must_use]
+    pub const fn bytes(self) -> u32 {
+        if self.is_some() { 4 } else { 0 }
+    }
+
     /// The VLAN ID, 0 to 4095.
     #[inline(always)]
     #[must_use]

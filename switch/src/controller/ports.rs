@@ -7,7 +7,7 @@ use super::plan::{Setup, execute, plan};
 use super::state::{Attached, PortOptions, PortState};
 use super::{Controller, datapath_failed, netlink_failed, vlans};
 use crate::api::error::{ApiError, ErrorCode};
-use crate::api::types::{DEFAULT_NETWORK, Done, EventKind, PortSpec, Reply};
+use crate::api::types::{DEFAULT_NETWORK, Done, EventKind, PortSpec, PortVlan, Reply};
 use crate::datapath::Target;
 use crate::error::chain;
 use crate::netlink::{Link, LinkKind, hostend};
@@ -19,7 +19,7 @@ impl Controller {
     pub(super) async fn port_add(&mut self, spec: PortSpec) -> Result<Reply, ApiError> {
         let network = spec.network.clone().unwrap_or_else(|| DEFAULT_NETWORK.to_owned());
         self.check_network(&network)?;
-        self.check_options(&spec, &network)?;
+        self.check_options(&spec, &network, &PortVlan::default())?;
         if let Some((_, port)) = self.state.port_by_link(&spec.link) {
             return Err(ApiError::new(
                 ErrorCode::PortExists,
@@ -73,7 +73,7 @@ impl Controller {
         };
         let network = spec.network.clone().unwrap_or_else(|| before.network.clone());
         self.check_network(&network)?;
-        self.check_options(&spec, &network)?;
+        self.check_options(&spec, &network, &before.options.vlan)?;
         let mut after = before.clone();
         merge(&mut after.options, &spec)?;
         if let Some(network) = spec.network.filter(|network| *network != before.network) {
@@ -178,12 +178,14 @@ impl Controller {
         ))
     }
 
-    fn check_options(&self, spec: &PortSpec, network: &str) -> Result<(), ApiError> {
+    /// Whether what is said makes sense together with what stays: the VLAN options also where only the network is another.
+    fn check_options(&self, spec: &PortSpec, network: &str, before: &PortVlan) -> Result<(), ApiError> {
         check_storm(spec)?;
-        match (&spec.vlan, self.state.networks.get(network)) {
-            (Some(vlan), Some(state)) => vlans::check(&spec.link, network, state, vlan),
-            _ => Ok(()),
-        }
+        let vlan = spec.vlan.as_ref().unwrap_or(before);
+        self.state
+            .networks
+            .get(network)
+            .map_or(Ok(()), |state| vlans::check(&spec.link, network, state, vlan))
     }
 
     /// Whether the link can be a port's.

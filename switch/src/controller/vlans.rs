@@ -38,7 +38,7 @@ pub(super) fn check(link: &str, name: &str, network: &NetworkState, vlan: &PortV
     match vlan.mode {
         VlanMode::None => Ok(()),
         _ if !network.vlan_aware => refuse(format!(
-            "network {name} is not VLAN-aware, so its ports have no VLAN modes: `vswitch network create --vlan-aware`"
+            "network {name} is not VLAN-aware, so its ports have no VLAN modes: `vswitch network create --vlan-aware` makes one, --no-vlan takes a port's mode back"
         )),
         VlanMode::Access if vlan.pvid.is_none() => refuse("an access port has one VLAN: name it".to_owned()),
         VlanMode::Access => Ok(()),
@@ -83,10 +83,24 @@ pub(super) fn of_entry(
             }
         };
     }
-    let own = options.and_then(|options| in_force(network, options).pvid);
-    said.or(own).map(Some).ok_or_else(|| {
-        ApiError::new(ErrorCode::InvalidVlan, "the network is VLAN-aware: name the entry's VLAN with --vlan")
-    })
+    let vlan = options.map(|options| in_force(network, options));
+    match (said, vlan) {
+        (Some(said), Some(vlan)) if !is_member(&vlan, said) => Err(ApiError::new(
+            ErrorCode::InvalidVlan,
+            format!("the port is no member of VLAN {}: nothing sent there would leave by it", said.get()),
+        )),
+        (Some(said), _) => Ok(Some(said)),
+        (None, vlan) => vlan.and_then(|vlan| vlan.pvid).map(Some).ok_or_else(|| {
+            ApiError::new(
+                ErrorCode::InvalidVlan,
+                "the network is VLAN-aware: name the entry's VLAN with --vlan",
+            )
+        }),
+    }
+}
+
+fn is_member(vlan: &PortVlan, vid: VlanId) -> bool {
+    vlan.pvid == Some(vid) || (vlan.mode == VlanMode::Trunk && set_of(vlan).has(vid.get()))
 }
 
 #[cfg(test)]

@@ -83,6 +83,62 @@ pub fn router_solicitation(from: (MacAddr, Ipv6Addr)) -> Vec<u8> {
     icmpv6(from, (group_mac(group), group), 133, &[&[0, 0, 0, 0, 1, 1][..], &from.0.octets()].concat())
 }
 
+/// `target` is at `from`'s MAC, says `from`, which need not be the target itself.
+#[must_use]
+pub fn advertisement_of(target: Ipv6Addr, from: (MacAddr, Ipv6Addr), to: (MacAddr, Ipv6Addr)) -> Vec<u8> {
+    let body = [&[0x60, 0, 0, 0][..], &target.octets(), &[2, 1], &from.0.octets()].concat();
+    icmpv6(from, to, 136, &body)
+}
+
+/// I am a router (RFC 4861 section 4.2), to all nodes.
+#[must_use]
+pub fn router_advertisement(from: (MacAddr, Ipv6Addr)) -> Vec<u8> {
+    let body = [&[64, 0, 7, 8][..], &[0; 8], &[1, 1], &from.0.octets()].concat();
+    icmpv6(from, all_nodes(), 134, &body)
+}
+
+/// There is a better way (RFC 4861 section 4.5), to all nodes.
+#[must_use]
+pub fn redirect(from: (MacAddr, Ipv6Addr)) -> Vec<u8> {
+    icmpv6(from, all_nodes(), 137, &[&[0; 4][..], &from.1.octets(), &from.1.octets()].concat())
+}
+
+/// I listen to a group (RFC 3810 section 5.2), with the router alert that MLD has in hop-by-hop options.
+#[must_use]
+pub fn group_report(mac: MacAddr, from: Ipv6Addr) -> Vec<u8> {
+    let routers = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x16);
+    let body = [&[0, 0, 0, 1, 4, 0, 0, 0][..], &all_nodes().1.octets()].concat();
+    let report = icmpv6((mac, from), (group_mac(routers), routers), 143, &body);
+    with_header(&report, 0, &[5, 2, 0, 0, 1, 0])
+}
+
+/// The IPv6 packet with `count` headers of destination options in front of what it carries.
+#[must_use]
+pub fn behind_options(frame: &[u8], count: usize) -> Vec<u8> {
+    (0..count).fold(frame.to_vec(), |frame, _| with_header(&frame, 60, &[1, 4, 0, 0, 0, 0]))
+}
+
+/// The IPv6 packet as a fragment that is all of it.
+#[must_use]
+pub fn in_fragment(frame: &[u8]) -> Vec<u8> {
+    with_header(frame, 44, &[0, 0, 0, 0, 0, 1])
+}
+
+/// Puts an extension header of eight octets in front of what the packet carries; `rest` are those but the first two.
+fn with_header(frame: &[u8], kind: u8, rest: &[u8; 6]) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    let next = std::mem::replace(&mut frame[20], kind);
+    let length = u16::from_be_bytes([frame[18], frame[19]]) + 8;
+    frame[18..20].copy_from_slice(&length.to_be_bytes());
+    frame.splice(54..54, [&[next, 0][..], rest].concat());
+    frame
+}
+
+fn all_nodes() -> (MacAddr, Ipv6Addr) {
+    let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+    (group_mac(group), group)
+}
+
 /// The MAC of an IPv6 group (RFC 2464 section 7).
 fn group_mac(group: Ipv6Addr) -> MacAddr {
     let [.., a, b, c, d] = group.octets();

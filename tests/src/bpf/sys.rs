@@ -1,0 +1,139 @@
+//! bpf(2) as far as the tests' own programs need it.
+
+use std::io;
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+
+/// Commands of bpf(2).
+const PROG_LOAD: libc::c_long = 5;
+const PROG_TEST_RUN: libc::c_long = 10;
+const LINK_CREATE: libc::c_long = 28;
+
+/// `BPF_TCX_EGRESS`.
+const TCX_EGRESS: u32 = 47;
+/// `BPF_F_TEST_XDP_LIVE_FRAMES`: the frames are real and go where the program says.
+const LIVE_FRAMES: u32 = 2;
+
+/// The first members of `union bpf_attr` for loading a program.
+#[repr(C)]
+struct Load {
+    kind: u32,
+    count: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_bytes: u32,
+    log: u64,
+    kernel_version: u32,
+    flags: u32,
+}
+
+/// Those for attaching one.
+#[repr(C)]
+struct Attach {
+    program: u32,
+    link_index: u32,
+    place: u32,
+    flags: u32,
+}
+
+/// Those for running one.
+#[repr(C)]
+#[derive(Default)]
+struct Run {
+    program: u32,
+    result: u32,
+    in_bytes: u32,
+    out_bytes: u32,
+    data_in: u64,
+    data_out: u64,
+    repeat: u32,
+    duration: u32,
+    context_in_bytes: u32,
+    context_out_bytes: u32,
+    context_in: u64,
+    context_out: u64,
+    flags: u32,
+    cpu: u32,
+    batch: u32,
+    pad: u32,
+}
+
+/// `struct xdp_md`.
+#[repr(C)]
+struct Context {
+    data: u32,
+    data_end: u32,
+    data_meta: u32,
+    ingress_link: u32,
+    rx_queue: u32,
+    egress_link: u32,
+}
+
+/// Loads a program.
+///
+/// # Errors
+/// What the kernel says.
+pub(super) fn load(kind: u32, instructions: &[[u8; 8]]) -> io::Result<OwnedFd> {
+    let license = c"GPL";
+    let attr = Load {
+        kind,
+        count: instructions.len() as u32,
+        instructions: instructions.as_ptr() as u64,
+        license: license.as_ptr() as u64,
+        log_level: 0,
+        log_bytes: 0,
+        log: 0,
+        kernel_version: 0,
+        flags: 0,
+    };
+    descriptor(bpf(PROG_LOAD, &attr)?)
+}
+
+/// Attaches a program to a link's egress, until the descriptor is closed.
+///
+/// # Errors
+/// What the kernel says; EINVAL before Linux 6.6.
+pub(super) fn attach_egress(program: &OwnedFd, link_index: u32) -> io::Result<OwnedFd> {
+    let attr =
+        Attach { program: program.as_raw_fd().cast_unsigned(), link_index, place: TCX_EGRESS, flags: 0 };
+    descriptor(bpf(LINK_CREATE, &attr)?)
+}
+
+/// Runs an XDP program on `count` copies of a frame, as if they came in by a link of the calling thread's namespace.
+///
+/// # Errors
+/// What the kernel says.
+pub(super) fn run_live(program: &OwnedFd, link_index: u32, frame: &[u8], count: u32) -> io::Result<()> {
+    let length = frame.len() as u32;
+    let context = Context {
+        data: 0,
+        data_end: length,
+        data_meta: 0,
+        ingress_link: link_index,
+        rx_queue: 0,
+        egress_link: 0,
+    };
+    let attr = Run {
+        program: program.as_raw_fd().cast_unsigned(),
+        in_bytes: length,
+        data_in: frame.as_ptr() as u64,
+        repeat: count,
+        context_in_bytes: size_of::<Context>() as u32,
+        context_in: (&raw const context) as u64,
+        flags: LIVE_FRAMES,
+        ..Run::default()
+    };
+    bpf(PROG_TEST_RUN, &attr).map(drop)
+}
+
+fn bpf<T>(command: libc::c_long, attr: &T) -> io::Result<libc::c_long> {
+    // SAFETY: `attr` is a prefix of union bpf_attr of the size given; what it points to outlives the call.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attr), size_of::<T>()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+fn descriptor(number: libc::c_long) -> io::Result<OwnedFd> {
+    let number = i32::try_from(number).map_err(io::Error::other)?;
+    // SAFETY: the kernel just made the descriptor, and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
