@@ -296,7 +296,7 @@ mod tests {
         let Some(scratch) = bridge() else { return };
         scratch.block_on(async move |netlink| {
             let (a0, br0) = (index(&netlink, "a0").await, index(&netlink, "br0").await);
-            assert_eq!(facts(&netlink, br0).await.expect("facts").has_stp, false);
+            assert!(!facts(&netlink, br0).await.expect("facts").has_stp);
             let station = Station { mac: MacAddr::from_octets([2, 0, 0, 0, 0, 7]), port: a0 };
             learn(&netlink, &station).await.expect("told");
             learn(&netlink, &station).await.expect("twice is fine");

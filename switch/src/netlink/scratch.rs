@@ -112,7 +112,13 @@ impl Drop for Process {
 pub(super) async fn has_ipv6(netlink: &Netlink, link: &str) -> bool {
     let link = link.to_owned();
     let look = move || std::fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap_or_default();
-    netlink.namespace().run(look).await.expect("the namespace is there").lines().any(|line| line.ends_with(&link))
+    netlink
+        .namespace()
+        .run(look)
+        .await
+        .expect("the namespace is there")
+        .lines()
+        .any(|line| line.ends_with(&link))
 }
 
 /// The index of a link that must exist.

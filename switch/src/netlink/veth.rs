@@ -41,7 +41,11 @@ impl End {
 ///
 /// # Errors
 /// [`NetlinkError::LinkExists`] when a name is taken, [`NetlinkError::Link`]; nothing is left of the pair then.
-pub async fn create(netlink: &Netlink, near: &End, far: &End) -> Result<(LinkIndex, LinkIndex), NetlinkError> {
+pub async fn create(
+    netlink: &Netlink,
+    near: &End,
+    far: &End,
+) -> Result<(LinkIndex, LinkIndex), NetlinkError> {
     let peer = far.describe(LinkMessageBuilder::<LinkUnspec>::new()).build();
     let mut message =
         near.describe(LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth)).build();
@@ -51,13 +55,12 @@ pub async fn create(netlink: &Netlink, near: &End, far: &End) -> Result<(LinkInd
         LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
     ]));
     let id = super::LinkId::from(near.name.as_str());
-    netlink
-        .ask_ack_with(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
-        .await
-        .map_err(|source| match source.raw_os_error() {
+    netlink.ask_ack_with(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL).await.map_err(
+        |source| match source.raw_os_error() {
             Some(libc::EEXIST) => NetlinkError::LinkExists { links: format!("{}, {}", near.name, far.name) },
             _ => NetlinkError::of_link("make", id, source),
-        })?;
+        },
+    )?;
     match finish(netlink, near, far).await {
         Ok(indices) => Ok(indices),
         Err(error) => {
