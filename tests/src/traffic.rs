@@ -3,6 +3,7 @@
 //! Sockets are made on threads inside the hosts; only ping, the DHCP clients and the daemons are foreign programs.
 
 mod dhcp;
+mod long;
 mod ping;
 mod probe;
 mod stack;
@@ -10,6 +11,7 @@ mod tcp;
 mod udp;
 
 pub use dhcp::{DhcpServer, RouterDaemon, dhclient, udhcpc};
+pub use long::LongTransfer;
 pub use ping::{ping, ping_address, ping6, try_ping};
 pub use probe::{Probe, ProbeReport};
 pub use stack::{assert_no_checksum_errors, checksum_errors, forwarded_by_stack, stack_counters};

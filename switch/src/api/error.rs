@@ -57,6 +57,10 @@ pub enum ErrorCode {
     NetworkInUse,
     /// The network `default` cannot be removed.
     NetworkDefault,
+    /// The bridge is taken over already, or the command would take a part out of a takeover.
+    BridgeTaken,
+    /// The bridge is not taken over.
+    BridgeNotTaken,
     /// The link has addresses or belongs to a bridge: as a port it would cut off the host.
     LinkHasAddress,
     /// A link of this kind cannot be a port.
@@ -102,13 +106,15 @@ impl ErrorCode {
             | Self::NoSuchLink
             | Self::NoSuchPort
             | Self::NoSuchNetwork
-            | Self::NoSuchEntry => StatusCode::NOT_FOUND,
+            | Self::NoSuchEntry
+            | Self::BridgeNotTaken => StatusCode::NOT_FOUND,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::PortExists
             | Self::NetworkExists
             | Self::EntryExists
             | Self::NetworkInUse
             | Self::NetworkDefault
+            | Self::BridgeTaken
             | Self::LinkHasAddress
             | Self::LinkUnsuitable
             | Self::HookUnavailable

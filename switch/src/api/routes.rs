@@ -19,7 +19,7 @@ use super::server::{Caller, Context};
 use super::types::{
     FdbFilter, FdbFlush, FdbKeySpec, FdbSpec, NetworkChange, NetworkSpec, PortFilter, PortSpec, Request,
 };
-use super::wire::{EntryQuery, NetworkQuery, RemoveQuery, StatsQuery};
+use super::wire::{EntryQuery, NetworkQuery, RemoveQuery, StatsQuery, TakeoverBody};
 
 type Answer = Result<Response, ApiError>;
 type Here = State<Context>;
@@ -41,6 +41,8 @@ pub(super) fn router(context: &Context) -> Router {
         .route("/v1/fdb/{mac}", delete(fdb_del))
         .route("/v1/networks", get(network_list).post(network_create))
         .route("/v1/networks/{name}", get(network_inspect).patch(network_set).delete(network_remove))
+        .route("/v1/takeovers", post(takeover))
+        .route("/v1/takeovers/{bridge}", delete(release))
         .route("/v1/stats", get(stats))
         .route("/v1/events", get(event_stream))
         .fallback(unknown_route)
@@ -178,6 +180,18 @@ async fn network_remove(
     Params(query): Params<RemoveQuery>,
 ) -> Answer {
     ask(&context, StatusCode::OK, Request::NetworkRemove { name, force: query.force }).await
+}
+
+async fn takeover(
+    State(context): Here,
+    Params(NoQuery {}): Params<NoQuery>,
+    Body(body): Body<TakeoverBody>,
+) -> Answer {
+    ask(&context, StatusCode::CREATED, Request::Takeover { bridge: body.bridge }).await
+}
+
+async fn release(State(context): Here, Segment(bridge): Segment) -> Answer {
+    ask(&context, StatusCode::OK, Request::Release { bridge }).await
 }
 
 async fn stats(State(context): Here, Params(query): Params<StatsQuery>) -> Answer {

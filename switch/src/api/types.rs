@@ -83,6 +83,16 @@ pub enum Request {
         #[serde(default)]
         link: Option<String>,
     },
+    /// Make the ports of a Linux bridge, present and future, ports of a network of its name.
+    Takeover {
+        /// The bridge's name.
+        bridge: String,
+    },
+    /// Give them back to the bridge.
+    Release {
+        /// The bridge's name.
+        bridge: String,
+    },
 }
 
 impl Request {
@@ -105,7 +115,9 @@ impl Request {
             | Self::FdbFlush(_)
             | Self::NetworkCreate(_)
             | Self::NetworkSet(_)
-            | Self::NetworkRemove { .. } => false,
+            | Self::NetworkRemove { .. }
+            | Self::Takeover { .. }
+            | Self::Release { .. } => false,
         }
     }
 }
@@ -116,7 +128,7 @@ impl Request {
 pub enum Reply {
     /// To [`Request::Status`].
     Status(Box<Status>),
-    /// To [`Request::PortShow`]; `PortAdd` and `PortSet` answer with the one port.
+    /// To [`Request::PortShow`]; `PortAdd` and `PortSet` answer with the one port, `Takeover` with the network's ports.
     Ports(Vec<Port>),
     /// To [`Request::FdbShow`].
     Fdb(Vec<FdbEntry>),

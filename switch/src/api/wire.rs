@@ -46,6 +46,13 @@ pub(super) struct RemoveQuery {
     pub(super) force: bool,
 }
 
+/// Body of a takeover.
+#[derive(Debug, Default, Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TakeoverBody {
+    pub(super) bridge: String,
+}
+
 /// Query of the counters.
 #[derive(Debug, Default, Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -92,6 +99,10 @@ pub fn encode(request: &Request) -> Result<HttpCall, ApiError> {
         }
         Request::NetworkList => get("/v1/networks".to_string()),
         Request::NetworkInspect { name } => get(format!("/v1/networks/{}", segment(name))),
+        Request::Takeover { bridge } => {
+            post("/v1/takeovers", json(&TakeoverBody { bridge: bridge.clone() })?)
+        }
+        Request::Release { bridge } => delete(format!("/v1/takeovers/{}", segment(bridge))),
         Request::Stats { link } => get(with_query("/v1/stats", &StatsQuery { link: link.clone() })?),
     })
 }
@@ -103,7 +114,9 @@ pub fn encode(request: &Request) -> Result<HttpCall, ApiError> {
 pub fn decode(request: &Request, body: &[u8]) -> Result<Reply, ApiError> {
     match request {
         Request::Status => read(body).map(Reply::Status),
-        Request::PortAdd(_) | Request::PortSet(_) | Request::PortShow(_) => read(body).map(Reply::Ports),
+        Request::PortAdd(_) | Request::PortSet(_) | Request::PortShow(_) | Request::Takeover { .. } => {
+            read(body).map(Reply::Ports)
+        }
         Request::FdbShow(_) => read(body).map(Reply::Fdb),
         Request::NetworkCreate(_)
         | Request::NetworkSet(_)
@@ -115,7 +128,8 @@ pub fn decode(request: &Request, body: &[u8]) -> Result<Reply, ApiError> {
         | Request::FdbAdd(_)
         | Request::FdbDel(_)
         | Request::FdbFlush(_)
-        | Request::NetworkRemove { .. } => read(body).map(Reply::Done),
+        | Request::NetworkRemove { .. }
+        | Request::Release { .. } => read(body).map(Reply::Done),
     }
 }
 

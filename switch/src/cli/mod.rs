@@ -10,6 +10,7 @@ mod port;
 mod run;
 mod stats;
 mod status;
+mod takeover;
 mod teardown;
 
 mod overview;
@@ -84,6 +85,8 @@ enum Command {
     Fdb(fdb::FdbCommand),
     #[command(subcommand)]
     Network(network::NetworkCommand),
+    Takeover(takeover::TakeoverOptions),
+    Release(takeover::ReleaseOptions),
     Stats(stats::StatsOptions),
     Monitor(monitor::MonitorOptions),
     Teardown(teardown::TeardownOptions),
@@ -129,6 +132,8 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
             Command::Port(command) => command.run(&mut session).await,
             Command::Fdb(command) => command.run(&mut session).await,
             Command::Network(command) => command.run(&mut session).await,
+            Command::Takeover(options) => options.run(&mut session).await,
+            Command::Release(options) => options.run(&mut session).await,
             Command::Stats(options) => options.run(&mut session).await,
             Command::Monitor(options) => options.run(&mut session).await,
             Command::Teardown(options) => options.run(socket, &mut session).await,

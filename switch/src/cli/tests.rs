@@ -37,6 +37,8 @@ fn request(line: &str) -> Result<Option<Request>, String> {
         Command::Port(command) => command.request().map(Some).map_err(|error| error.to_string()),
         Command::Fdb(command) => Ok(Some(command.request())),
         Command::Network(command) => command.request().map(Some).map_err(|error| error.to_string()),
+        Command::Takeover(options) => Ok(Some(options.request())),
+        Command::Release(options) => Ok(Some(options.request())),
         Command::Run(_)
         | Command::Status(_)
         | Command::Show(_)

@@ -87,6 +87,7 @@ impl Controller {
                 tracing::warn!(link = self.link_name(port), error = chain(&error), "the port stays down");
             }
         }
+        self.adopt_takeovers().await;
         Ok(())
     }
 
@@ -147,8 +148,8 @@ impl Controller {
 
     /// Removes every port, pin and file; nothing else is touched.
     pub(super) async fn tear_down(&mut self) -> Result<Reply, ApiError> {
+        let mut changed = self.release_bridges().await?;
         let ports: Vec<PortId> = self.state.ports.keys().map(|slot| PortId(*slot)).collect();
-        let mut changed = 0;
         for port in ports {
             self.remove_port(port).await?;
             changed += 1;

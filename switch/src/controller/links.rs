@@ -15,12 +15,12 @@ const RECHECKS_A_TICK: usize = 64;
 
 impl Controller {
     /// A link changed: if it is a port's, or has the name of a port that lost its link, the port is brought about anew.
-    pub(super) async fn follow(&mut self, event: LinkEvent) {
+    pub(super) async fn follow(&mut self, event: &LinkEvent) {
         match event {
             LinkEvent::Changed(link) => {
                 let port = self.state.port_by_index(link.index.0);
                 let port = port.or_else(|| self.waiting_for(&link.name));
-                if let Some(port) = port.filter(|port| self.is_news(*port, &link)) {
+                if let Some(port) = port.filter(|port| self.is_news(*port, link)) {
                     self.reconverge(port).await;
                 }
             }

@@ -17,6 +17,7 @@ mod show;
 pub mod state;
 pub mod store;
 mod sweep;
+pub mod takeover;
 pub(crate) mod vlans;
 pub mod view;
 
@@ -144,7 +145,10 @@ impl Controller {
                     // Whoever asked may have gone; the request is done all the same.
                     let _gone = call.reply.send(answer);
                 }
-                Input::Link(event) => self.follow(event).await,
+                Input::Link(event) => {
+                    self.follow(&event).await;
+                    self.follow_bridges(&event).await;
+                }
                 Input::Neighbour(notice) => self.note_neighbour(&notice),
                 Input::Punt(punt) => self.take_punt(&punt),
                 Input::Tick => self.tick().await,
@@ -183,6 +187,8 @@ impl Controller {
             Request::NetworkList => self.network_list(),
             Request::NetworkInspect { name } => self.network_inspect(&name),
             Request::Stats { link } => self.stats(link.as_deref()),
+            Request::Takeover { bridge } => self.takeover(&bridge).await,
+            Request::Release { bridge } => self.release_bridge(&bridge).await,
         }
     }
 
@@ -193,6 +199,7 @@ impl Controller {
         self.sweep_some();
         self.neighbours.forget_floods(self.datapath.now_ns());
         self.recheck_ports().await;
+        self.recheck_bridges().await;
     }
 
     fn save(&self) -> Result<(), ApiError> {

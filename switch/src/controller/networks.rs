@@ -78,6 +78,7 @@ impl Controller {
                 format!("{name} always exists: delete its ports with `vswitch port del` instead"),
             ));
         }
+        self.check_not_taken(name)?;
         let ports = self.ports_of(name);
         if !ports.is_empty() && !force {
             let count = ports.len();

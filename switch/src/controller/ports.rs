@@ -30,20 +30,31 @@ impl Controller {
             ));
         }
         self.check_link(&spec.link).await?;
+        let mut options = PortOptions::default();
+        merge(&mut options, &spec)?;
+        let port = self.make_port(&spec.link, &network, options).await?;
+        Ok(Reply::Ports(vec![self.port_json(port)?]))
+    }
+
+    /// Makes a link a port. Whether it can be one is the caller's to know.
+    pub(super) async fn make_port(
+        &mut self,
+        link: &str,
+        network: &str,
+        options: PortOptions,
+    ) -> Result<PortId, ApiError> {
         let port = self
             .state
             .free_slot(self.limits.ports)
             .ok_or_else(|| full(&format!("all {} port slots", self.limits.ports)))?;
         let place = self
             .state
-            .free_place(&network)
+            .free_place(network)
             .ok_or_else(|| full(&format!("all places of network {network}")))?;
-        let mut options = PortOptions::default();
-        merge(&mut options, &spec)?;
         let state = PortState {
-            link: spec.link.clone(),
+            link: link.to_owned(),
             ifindex: 0,
-            network,
+            network: network.to_owned(),
             place,
             options,
             attached: Attached::default(),
@@ -62,8 +73,8 @@ impl Controller {
             self.unmake(port).await;
             return Err(error);
         }
-        self.publish(EventKind::PortAdded { port: spec.link });
-        Ok(Reply::Ports(vec![self.port_json(port)?]))
+        self.publish(EventKind::PortAdded { port: link.to_owned() });
+        Ok(port)
     }
 
     pub(super) async fn port_set(&mut self, spec: PortSpec) -> Result<Reply, ApiError> {
@@ -77,6 +88,7 @@ impl Controller {
         let mut after = before.clone();
         merge(&mut after.options, &spec)?;
         if let Some(network) = spec.network.filter(|network| *network != before.network) {
+            self.check_may_leave(port)?;
             after.place =
                 self.state.free_place(&network).ok_or_else(|| full(&format!("all places of {network}")))?;
             after.network = network;
@@ -102,6 +114,7 @@ impl Controller {
 
     pub(super) async fn port_del(&mut self, link: &str) -> Result<Reply, ApiError> {
         let port = self.port_of(link)?;
+        self.check_may_leave(port)?;
         self.remove_port(port).await?;
         Ok(Reply::Done(Done { changed: 1 }))
     }

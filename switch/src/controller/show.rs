@@ -8,6 +8,7 @@ use vswitch_common::stats::PortCounters;
 use vswitch_common::verdict::DropReason;
 
 use super::converge::{hook_mode, is_forwarding};
+use super::state::PortOptions;
 use super::{Controller, datapath_failed, vlans};
 use crate::api::error::ApiError;
 use crate::api::types::{
@@ -15,6 +16,9 @@ use crate::api::types::{
     Reply, Status,
 };
 use crate::datapath::TcMode;
+
+/// Most addresses shown of a host that was only heard; one that routes has many.
+const ADDRESSES_SHOWN: usize = 8;
 
 impl Controller {
     pub(super) fn port_show(&self, filter: &PortFilter) -> Result<Reply, ApiError> {
@@ -38,8 +42,7 @@ impl Controller {
         let live = self.live.get(&port.0);
         let link = live.and_then(|live| live.link.as_ref());
         let options = &state.options;
-        let endpoint =
-            Endpoint { name: options.name.clone(), mac: options.mac, addresses: options.ips.clone() };
+        let endpoint = self.endpoint(port, options);
         Ok(Port {
             name: state.link.clone(),
             ifindex: state.ifindex,
@@ -66,6 +69,20 @@ impl Controller {
             endpoint: Some(endpoint).filter(|endpoint| *endpoint != Endpoint::default()),
             counters: self.counters(port)?,
         })
+    }
+
+    /// Who is behind the port: as the user says, else as the veth's other end and the wire say.
+    fn endpoint(&self, port: PortId, options: &PortOptions) -> Endpoint {
+        let peer = self.live.get(&port.0).and_then(|live| live.peer.as_ref());
+        let peer = peer.filter(|peer| !peer.is_in_same_namespace()).map(|peer| peer.mac);
+        let mut known = self.neighbours.at(port).peekable();
+        let mac = options.mac.or(peer).or_else(|| known.peek().map(|(mac, _)| *mac));
+        let heard = known.filter(|(whose, _)| Some(*whose) == mac).map(|(_, ip)| ip);
+        let addresses = match options.ips.as_slice() {
+            [] => heard.take(ADDRESSES_SHOWN).collect(),
+            said => said.to_vec(),
+        };
+        Endpoint { name: options.name.clone(), mac, addresses }
     }
 
     pub(super) fn stats(&self, link: Option<&str>) -> Result<Reply, ApiError> {

@@ -12,6 +12,7 @@ use vswitch_common::mac::MacAddr;
 use vswitch_common::port::PortId;
 use vswitch_common::vlan::{VIDS, VlanId};
 
+use super::takeover::TakeoverState;
 use crate::api::types::{DEFAULT_NETWORK, HookChoice, PortVlan, StormKind};
 use crate::datapath::{TcMode, XdpMode};
 use crate::netlink::Link;
@@ -33,6 +34,9 @@ pub struct State {
     pub networks: BTreeMap<String, NetworkState>,
     /// Ports by slot.
     pub ports: BTreeMap<u16, PortState>,
+    /// Bridges that are taken over, by name.
+    #[serde(default)]
+    pub takeovers: BTreeMap<String, TakeoverState>,
     /// The bpffs that an earlier run mounted and a teardown unmounts.
     #[serde(default)]
     pub mounted: Option<std::path::PathBuf>,
@@ -45,6 +49,7 @@ impl Default for State {
             version: STATE_VERSION,
             networks: BTreeMap::from([(DEFAULT_NETWORK.to_owned(), default)]),
             ports: BTreeMap::new(),
+            takeovers: BTreeMap::new(),
             mounted: None,
         }
     }

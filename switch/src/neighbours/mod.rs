@@ -89,6 +89,12 @@ impl Neighbours {
         true
     }
 
+    /// The stations known at a port and their addresses, by address.
+    pub(crate) fn at(&self, port: PortId) -> impl Iterator<Item = (MacAddr, IpAddr)> {
+        let here = self.known.iter().filter(move |(_, known)| known.port == port);
+        here.map(|((_, ip), known)| (known.mac, *ip))
+    }
+
     fn count_down(&mut self, port: PortId) {
         if let Some(count) = self.by_port.get_mut(&port) {
             *count = count.saturating_sub(1);
@@ -123,11 +129,15 @@ impl Controller {
         if ip.is_unspecified() || is_broadcast || ip.is_multicast() || ip.is_loopback() {
             return;
         }
-        let (mac, port) = (MacAddr::from_bits(notice.mac), PortId(notice.port));
-        if !self.neighbours.learn(notice.domain, ip, Known { mac, port, is_configured: false }) {
+        self.note_host(notice.domain, ip, MacAddr::from_bits(notice.mac), PortId(notice.port));
+    }
+
+    /// Somebody who listens says who has an address.
+    pub(crate) fn note_host(&mut self, domain: u16, ip: IpAddr, mac: MacAddr, port: PortId) {
+        if !self.neighbours.learn(domain, ip, Known { mac, port, is_configured: false }) {
             return tracing::debug!(%ip, %mac, port = port.0, "the port claims too many addresses");
         }
-        self.publish_neighbour(DomainId(notice.domain), ip, mac);
+        self.publish_neighbour(DomainId(domain), ip, mac);
     }
 
     /// A frame that the data path could not decide about: an ARP request for an address nobody is known to have.

@@ -73,6 +73,12 @@ pub enum NetlinkError {
         /// Why not.
         source: io::Error,
     },
+    /// A link that was to be made has the name of another.
+    #[error("cannot make {links}: there is a link of that name already")]
+    LinkExists {
+        /// The names of what was to be made.
+        links: String,
+    },
     /// The link has no feature of that name.
     #[error("{link} has no feature {feature:?}: `ethtool -k` lists those that it has")]
     NoSuchFeature {

@@ -170,7 +170,7 @@ fn read_ipv6_disabled_here(link: &str) -> Result<Option<bool>, NetlinkError> {
     }
 }
 
-fn write_ipv6_disabled_here(link: &str, disabled: bool) -> Result<(), NetlinkError> {
+pub(super) fn write_ipv6_disabled_here(link: &str, disabled: bool) -> Result<(), NetlinkError> {
     let path = ipv6_file(link);
     match fs::write(&path, if disabled { "1" } else { "0" }) {
         // IPv6 left the link since the survey, as it does at an MTU below 1280.

@@ -236,6 +236,14 @@ impl Netlink {
         self.change("set the MTU of", index, |link| link.mtu(mtu)).await
     }
 
+    /// Gives the link an address; a bridge that was given one keeps it whatever its ports have.
+    ///
+    /// # Errors
+    /// [`NetlinkError::NoSuchLink`], [`NetlinkError::Link`].
+    pub async fn set_mac(&self, index: LinkIndex, mac: MacAddr) -> Result<(), NetlinkError> {
+        self.change("set the address of", index, |link| link.address(mac.octets().to_vec())).await
+    }
+
     /// Makes the link part of a bridge or the like, or of none.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! inside a namespace (ethtool, `/proc/sys/net`) goes to [`Namespace::run`], so that no caller ever blocks.
 
 pub mod address;
+pub mod bridge;
 pub mod channels;
 pub mod error;
 pub mod hostend;
@@ -17,6 +18,7 @@ pub mod peer;
 #[cfg(test)]
 mod scratch;
 mod socket;
+pub mod veth;
 pub mod xdp_features;
 
 use std::io;
@@ -50,7 +52,8 @@ pub struct Netlink {
 #[derive(Clone, Copy)]
 enum Answer {
     One,
-    Ack,
+    /// With further flags of the request.
+    Ack(u16),
     Dump,
 }
 
@@ -82,7 +85,12 @@ impl Netlink {
 
     /// A request with an acknowledgement only.
     async fn ask_ack(&self, message: RouteNetlinkMessage) -> io::Result<()> {
-        self.ask(message, Answer::Ack).await.map(drop)
+        self.ask_ack_with(message, 0).await
+    }
+
+    /// The same with further flags, such as `NLM_F_CREATE`.
+    async fn ask_ack_with(&self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+        self.ask(message, Answer::Ack(flags)).await.map(drop)
     }
 
     /// A request for all objects of a kind: a consistent list, or an error.
@@ -105,7 +113,7 @@ impl Netlink {
         request.header.flags = NLM_F_REQUEST
             | match answer {
                 Answer::One => 0,
-                Answer::Ack => NLM_F_ACK,
+                Answer::Ack(flags) => NLM_F_ACK | flags,
                 Answer::Dump => NLM_F_DUMP,
             };
         let mut replies = self.handle.clone().request(request).map_err(|_| io::ErrorKind::NotConnected)?;

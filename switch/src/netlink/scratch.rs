@@ -108,6 +108,19 @@ impl Drop for Process {
     }
 }
 
+/// Whether a link of the calling thread's namespace has any IPv6 address.
+pub(super) async fn has_ipv6(netlink: &Netlink, link: &str) -> bool {
+    let link = link.to_owned();
+    let look = move || std::fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap_or_default();
+    netlink
+        .namespace()
+        .run(look)
+        .await
+        .expect("the namespace is there")
+        .lines()
+        .any(|line| line.ends_with(&link))
+}
+
 /// The index of a link that must exist.
 pub(super) async fn index(netlink: &Netlink, name: &str) -> LinkIndex {
     netlink.by_name(name).await.expect("the test made this link").index

@@ -29,7 +29,10 @@ const fn package(name: &'static str, program: &'static str, purpose: &'static st
     Package { name, program, purpose }
 }
 
-pub(crate) const PACKAGES: [Package; 14] = [
+/// Debian's Docker engine.
+const ENGINE: &str = "docker.io";
+
+pub(crate) const PACKAGES: [Package; 15] = [
     package("bpftool", "bpftool", "look at loaded programs and maps"),
     package("iproute2", "ip", "namespaces, links, addresses"),
     package("ethtool", "ethtool", "offloads of links"),
@@ -41,6 +44,7 @@ pub(crate) const PACKAGES: [Package; 14] = [
     package("dnsmasq-base", "dnsmasq", "a DHCP and DNS server to talk to"),
     package("isc-dhcp-client", "dhclient", "a DHCP client"),
     package("busybox-static", "busybox", "the content of container images"),
+    package(ENGINE, "dockerd", "a Docker engine to serve and to take over from"),
     package("netcat-openbsd", "nc", "TCP and UDP by hand"),
     package("libc-bin", "getent", "name look-ups as programs do them"),
     package("gcc", "gcc", "clients in C, and the linker of Rust"),
@@ -57,7 +61,10 @@ pub(crate) fn missing() -> Result<Vec<&'static Package>> {
         .args(PACKAGES.iter().map(|package| package.name))
         .output()
         .context("cannot start dpkg-query")?;
-    Ok(missing_in(&String::from_utf8_lossy(&output.stdout)))
+    let mut missing = missing_in(&String::from_utf8_lossy(&output.stdout));
+    // Docker's own packages bring it too, and conflict with Debian's.
+    missing.retain(|package| package.name != ENGINE || !is_in_path(package.program));
+    Ok(missing)
 }
 
 /// The packages that are not in a list of lines `NAME STATUS`, as installed.
@@ -70,13 +77,23 @@ fn missing_in(list: &str) -> Vec<&'static Package> {
 pub(crate) fn install(packages: &[&'static Package]) -> Result<()> {
     let names: Vec<_> = packages.iter().map(|package| package.name).collect();
     apt_install(&names)?;
-    if names.contains(&"radvd") && is_in_path("systemctl") {
-        // Tests start their own; the host must not begin to advertise routes at its next start.
-        read(Command::new("systemctl").args(["disable", "radvd.service"]))
-            .context("radvd is installed but still enabled; run `systemctl disable radvd.service`")?;
+    // Tests start their own; the host must not begin to advertise routes, or to run a Docker, at its next start.
+    for (package, units) in SERVICES {
+        if names.contains(&package) && is_in_path("systemctl") {
+            read(Command::new("systemctl").arg("disable").args(units)).with_context(|| {
+                format!(
+                    "{package} is installed but still enabled; run `systemctl disable {}`",
+                    units.join(" ")
+                )
+            })?;
+        }
     }
     Ok(())
 }
+
+/// Packages that come with services, and these.
+const SERVICES: [(&str, &[&str]); 2] =
+    [("radvd", &["radvd.service"]), (ENGINE, &["docker.service", "docker.socket", "containerd.service"])];
 
 /// Installs without starting any service, without removing any package; fetches apt's lists only when the ones there
 /// are too old or absent.

@@ -98,7 +98,9 @@ pub(crate) fn status() -> Status {
 pub(crate) fn reply_to(request: &Request) -> Reply {
     match request {
         Request::Status => Reply::Status(Box::new(status())),
-        Request::PortAdd(_) | Request::PortSet(_) | Request::PortShow(_) => Reply::Ports(vec![port("veth0")]),
+        Request::PortAdd(_) | Request::PortSet(_) | Request::PortShow(_) | Request::Takeover { .. } => {
+            Reply::Ports(vec![port("veth0")])
+        }
         Request::FdbShow(_) => Reply::Fdb(vec![entry()]),
         Request::NetworkCreate(_)
         | Request::NetworkSet(_)
@@ -112,7 +114,8 @@ pub(crate) fn reply_to(request: &Request) -> Reply {
         | Request::FdbAdd(_)
         | Request::FdbDel(_)
         | Request::FdbFlush(_)
-        | Request::NetworkRemove { .. } => Reply::Done(Done { changed: 1 }),
+        | Request::NetworkRemove { .. }
+        | Request::Release { .. } => Reply::Done(Done { changed: 1 }),
     }
 }
 
@@ -157,6 +160,8 @@ pub(crate) fn requests() -> Vec<Request> {
         Request::FdbFlush(FdbFlush { network: network(), port: None, vlan, include_static: true }),
         Request::NetworkCreate(create),
         Request::NetworkSet(change),
+        Request::Takeover { bridge: "docker0".to_owned() },
+        Request::Release { bridge: "docker0".to_owned() },
         Request::NetworkRemove { name: link(), force: true },
         Request::NetworkList,
         Request::NetworkInspect { name: link() },
