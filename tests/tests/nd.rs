@@ -73,7 +73,7 @@ each_hook!(vswitch stacks_believe_the_answer, |lab| {
     // The controller knows a moment after b spoke.
     until("a solicitation for b to be answered by the switch", SOON, || {
         at_third.clear();
-        a.namespace().ip(&["-6 neigh flush dev eth0"]);
+        a.namespace().ip(&["neigh flush dev eth0"]);
         let before = answered(&lab, "a0");
         ping6(&a, &b, 56, 1);
         (answered(&lab, "a0") > before && at_third.received(asks(b.ipv6())).is_empty()).then_some(())

@@ -121,20 +121,20 @@ pub async fn restore(netlink: &Netlink, was: &SilencedLink) -> Result<Undone, Ne
 async fn silence_as_surveyed(netlink: &Netlink, was: &SilencedLink) -> Result<(), NetlinkError> {
     // IPv6 first: a link that comes up with it starts to talk at once.
     let (index, ipv6, features) = (was.index, was.was_ipv6_disabled, was.features.clone());
-    netlink
-        .namespace()
+    let netns = netlink.namespace();
+    netns
         .run(move || {
             let name = name_here(index)?;
-            if ipv6 == Some(false) {
-                write_ipv6_disabled_here(&name, true)?;
-            }
-            apply_here(&name, &features)
+            if ipv6 == Some(false) { write_ipv6_disabled_here(&name, true) } else { Ok(()) }
         })
         .await??;
     if was.was_promiscuous == Some(false) {
         netlink.set_promiscuous(index, true).await?;
     }
-    netlink.set_up(index).await
+    netlink.set_up(index).await?;
+    // GRO last: only of a link that is up does Linux tell a veth's peer that it polls, and so takes frames that are born as
+    // XDP there (kernel 6.18 `drivers/net/veth.c`, `veth_set_features`, `veth_open`).
+    netns.run(move || apply_here(&name_here(index)?, &features)).await?
 }
 
 async fn restore_existing(netlink: &Netlink, was: &SilencedLink) -> Result<(), NetlinkError> {
