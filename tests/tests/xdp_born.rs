@@ -59,6 +59,7 @@ each_hook!(vswitch a_full_frame_with_two_tags_passes_a_trunk, |lab| {
     let trunk = || PortOptions { network: Some("campus".to_owned()), ..PortOptions::trunk("10,20") };
     let s = Stations::connect(&mut lab, vec![trunk(), trunk()]);
     // XDP itself has no place for a second tag on top of an MTU: the first link's is larger than the second's.
+    s.host(0).namespace().ip(&["link set dev eth0 mtu 2000"]);
     lab.switch_ns().ip(&["link set dev s00 mtu 2000"]);
     until("the port to have its link's MTU", SOON, || (lab.switch().port_show("s00").mtu == 2000).then_some(()));
     s.expect_unchanged(1, &frame::tagged(&s.broadcast(1), 20, 0), &[0]);
