@@ -23,7 +23,11 @@ pub(crate) fn act(frame: &TcFrame, decision: &Decision) -> i32 {
     }
     match decision.verdict.unpack() {
         Verdict::Forward(port, form) => forward(frame, decision, port, form),
-        Verdict::Flood(_) => flood_within_limits(frame, decision, ingress),
+        // What the controller gets it floods, mostly: it counts as what it is.
+        Verdict::Flood(_) | Verdict::Punt(_) if !is_within_storm_limit(decision, ingress) => {
+            end(frame, ingress.id, StormKind::of(decision.ethernet.destination).reason())
+        }
+        Verdict::Flood(_) => flood_or_end(frame, ingress, decision.vid),
         Verdict::Answer(owner) => answer(frame, decision, ingress, owner),
         Verdict::Punt(why) => punt(frame, decision, why),
         Verdict::Local => TC_ACT_OK,
@@ -56,16 +60,12 @@ fn forward(frame: &TcFrame, decision: &Decision, port: PortId, form: Form) -> i3
     egress::send(frame, config, decision.ethernet.destination)
 }
 
-/// Floods what the port's storm limits let pass.
+/// Whether the port's limit for frames of this kind has room for one more; then it is taken.
 #[inline(always)]
-fn flood_within_limits(frame: &TcFrame, decision: &Decision, ingress: Ingress) -> i32 {
+fn is_within_storm_limit(decision: &Decision, ingress: Ingress) -> bool {
     let kind = StormKind::of(decision.ethernet.destination);
     let interval_ns = ingress.config.storm_interval_ns[kind as usize];
-    let port = ingress.id;
-    if interval_ns != 0 && !maps::take_storm_token(port, kind, decision.now_ns, interval_ns) {
-        return end(frame, port, kind.reason());
-    }
-    flood_or_end(frame, ingress, decision.vid)
+    interval_ns == 0 || maps::take_storm_token(ingress.id, kind, decision.now_ns, interval_ns)
 }
 
 #[inline(always)]

@@ -1,6 +1,6 @@
 //! Silent hosts, each of which hears all that reaches it: who gets a frame, how often, and with which octets.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ struct Station {
 /// Hosts without addresses, each at a port of its own, numbered from 0.
 pub struct Stations {
     stations: Vec<Station>,
-    next_mark: Cell<u64>,
+    next_mark: AtomicU64,
 }
 
 impl Stations {
@@ -37,7 +37,7 @@ impl Stations {
             let wire = lab.connect(&host, options);
             Station { heard: host.sniff(), host, wire }
         });
-        Self { stations: stations.collect(), next_mark: Cell::new(1) }
+        Self { stations: stations.collect(), next_mark: AtomicU64::new(1) }
     }
 
     /// The host.
@@ -73,9 +73,7 @@ impl Stations {
     /// As [`Stations::frame`], from any address.
     #[must_use]
     pub fn frame_of(&self, from: MacAddr, to: MacAddr) -> Vec<u8> {
-        let mark = self.next_mark.get();
-        self.next_mark.set(mark + 1);
-        frame::marked(to, from, mark)
+        frame::marked(to, from, self.next_mark.fetch_add(1, Ordering::Relaxed))
     }
 
     /// As [`Stations::frame`], to all.
