@@ -16,8 +16,8 @@ const HEADER: &str = "\
 #                        verifier prunes differently: hence the slack.
 # stack_bytes            of the program and the deepest function it calls; the kernel refuses beyond 512.
 # translated_bytes       the program as the kernel keeps it before it becomes machine code.
-# bytes, bytes_per_cpu   kernel memory of an empty map at its default limits: once, and for each possible CPU. Only
-#                        NEIGHBOURS takes more as it fills.
+# bytes, bytes_per_cpu   kernel memory of an empty map at its default limits: once, and for each possible CPU.
+#                        NEIGHBOURS and GUARDS take more as they fill.
 ";
 
 /// Accepted figures.
