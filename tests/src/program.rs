@@ -25,7 +25,7 @@ mod cost;
 pub use apart::{apart, obstacle};
 pub use budget::{Budget, Finding, Row};
 pub use cost::{Costs, MapCost, ProgramCost, cpus};
-pub use fixture::{Fixture, MOST_PORTS, MOST_STATIONS, NETWORK, domain_of, key};
+pub use fixture::{AWARE_DOMAIN, Fixture, MOST_PORTS, MOST_STATIONS, NETWORK, domain_of, key};
 pub use links::{LINK_MTU, Link, Listener};
 pub use run::{End, Gso, Run};
 pub use tally::Tally;

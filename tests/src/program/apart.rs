@@ -32,17 +32,30 @@ pub fn apart<T: Send>(work: impl FnOnce(&Path) -> T + Send) -> T {
     })
 }
 
-/// What `work` returns when run in a network namespace that [`here`] had named.
-pub(super) fn within<T: Send>(namespace: &File, work: impl FnOnce() -> T + Send) -> T {
+/// What `work` returns when run in the place that [`here`] had named.
+pub(super) fn within<T: Send>(place: &Place, work: impl FnOnce() -> T + Send) -> T {
     on_a_thread(|| {
-        setns(namespace, CloneFlags::CLONE_NEWNET).expect("root may enter a network namespace");
+        // A thread that shares its root folder with others cannot go elsewhere with it.
+        unshare(CloneFlags::CLONE_FS).expect("any thread may have a root folder of its own");
+        setns(&place.network, CloneFlags::CLONE_NEWNET).expect("root may enter a network namespace");
+        setns(&place.mounts, CloneFlags::CLONE_NEWNS).expect("root may enter a mount namespace");
         work()
     })
 }
 
-/// The calling thread's network namespace, which stays as long as the file is open.
-pub(super) fn here() -> File {
-    File::open("/proc/thread-self/ns/net").expect("Linux has had this file since 3.17")
+/// A thread's namespaces, which stay as long as this is there.
+pub(super) struct Place {
+    network: File,
+    mounts: File,
+}
+
+/// The calling thread's.
+pub(super) fn here() -> Place {
+    let open = |name| {
+        let file = format!("/proc/thread-self/ns/{name}");
+        File::open(file).expect("Linux has had these files since 3.17")
+    };
+    Place { network: open("net"), mounts: open("mnt") }
 }
 
 fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {

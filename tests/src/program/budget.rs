@@ -16,8 +16,8 @@ const HEADER: &str = "\
 #                        verifier prunes differently: hence the slack.
 # stack_bytes            of the program and the deepest function it calls; the kernel refuses beyond 512.
 # translated_bytes       the program as the kernel keeps it before it becomes machine code.
-# bytes, bytes_per_cpu   kernel memory of an empty map at its default limits: once, and for each possible CPU. Only
-#                        NEIGHBOURS takes more as it fills.
+# bytes, bytes_per_cpu   kernel memory of an empty map at its default limits: once, and for each possible CPU.
+#                        NEIGHBOURS and GUARDS take more as they fill.
 ";
 
 /// Accepted figures.
@@ -124,7 +124,7 @@ impl Budget {
             add(format_args!("stack_bytes = {stack_bytes}\ntranslated_bytes = {translated_bytes}\n"));
         }
         for (name, cost) in &self.costs.maps {
-            add(format_args!("\n[map.{name}]\nbytes = {}\n", cost.bytes));
+            add(format_args!("\n[map.{}]\nbytes = {}\n", key(name), cost.bytes));
             if cost.bytes_per_cpu != 0 {
                 add(format_args!("bytes_per_cpu = {}\n", cost.bytes_per_cpu));
             }
@@ -136,6 +136,12 @@ impl Budget {
 /// The names in either, once each.
 fn keys<'a, T>(a: &'a BTreeMap<String, T>, b: &'a BTreeMap<String, T>) -> BTreeSet<&'a str> {
     a.keys().chain(b.keys()).map(String::as_str).collect()
+}
+
+/// As a key in the file: the compiler's own maps begin with a dot.
+fn key(name: &str) -> String {
+    let is_bare = name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    if is_bare { name.to_owned() } else { format!("{name:?}") }
 }
 
 #[cfg(test)]
@@ -175,7 +181,9 @@ mod tests {
 
     #[test]
     fn the_file_reads_as_it_was_written() {
-        let budget = Budget { slack_percent: 10, costs: costs(1000, 80) };
+        let mut costs = costs(1000, 80);
+        costs.maps.insert(".rodata".to_owned(), MapCost { bytes: 1, bytes_per_cpu: 0 });
+        let budget = Budget { slack_percent: 10, costs };
         assert_eq!(toml::from_str::<Budget>(&budget.text()).expect("it is valid"), budget);
     }
 }

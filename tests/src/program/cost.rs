@@ -1,6 +1,8 @@
 //! What the data path costs the kernel: the verifier's work and stack of each program, the memory of each map.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fs;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -9,7 +11,7 @@ use aya::util::nr_cpus;
 use aya_obj::Object;
 use aya_obj::generated::bpf_insn;
 use serde::Deserialize;
-use vswitch::datapath::{Bpf, Datapath as _, OBJECT, Settings};
+use vswitch::datapath::{Bpf, OBJECT, Settings};
 use vswitch_common::limits;
 
 /// The frame pointer, from which stack addresses are taken.
@@ -67,11 +69,10 @@ impl Costs {
     /// When the kernel refuses, or is older than 5.16 and does not count.
     pub fn measure(bpffs: &Path) -> Result<Self> {
         let pins = bpffs.join("vswitch");
-        let settings =
-            Settings { pins: pins.clone(), fdb_dynamic: limits::FDB_DYNAMIC_DEFAULT, tc_mode: None };
+        let settings = Settings { pins, fdb_dynamic: limits::FDB_DYNAMIC_DEFAULT, tc_mode: None };
         let (bpf, _rings, _adopted) = Bpf::open(&settings)?;
         let mut stacks = stack_bytes(OBJECT)?;
-        let mut programs = BTreeMap::new();
+        let (mut programs, mut used) = (BTreeMap::new(), BTreeSet::new());
         for (name, program) in bpf.programs() {
             let info = program.info()?;
             let verified = info.verified_instruction_count();
@@ -81,12 +82,14 @@ impl Costs {
                 translated_bytes: info.size_translated().unwrap_or_default().into(),
             };
             programs.insert(name.to_owned(), cost);
+            used.extend(info.map_ids()?.unwrap_or_default());
         }
-        let mut maps = BTreeMap::new();
-        for map in bpf.map_use()? {
-            let info = MapInfo::from_pin(pins.join("maps").join(&map.name))?;
-            maps.insert(map.name, split(map.memory_bytes, &info)?);
-        }
+        let map = |id| {
+            let info = MapInfo::from_id(id)?;
+            let name = info.name_as_str().context("a map has a name")?.to_owned();
+            Ok((name, map_cost(&info)?))
+        };
+        let maps = used.into_iter().map(map).collect::<Result<_>>()?;
         Ok(Self { programs, maps })
     }
 }
@@ -100,8 +103,12 @@ pub fn cpus() -> Result<u64> {
     Ok(cpus as u64)
 }
 
-/// Which part of a map's memory is there once for each CPU.
-fn split(memory: u64, info: &MapInfo) -> Result<MapCost> {
+/// A map's memory as the kernel accounts for it, and which part of that is there once for each CPU.
+fn map_cost(info: &MapInfo) -> Result<MapCost> {
+    let fd = info.fd()?;
+    let about = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd()))?;
+    let memory = about.lines().find_map(|line| line.strip_prefix("memlock:"));
+    let memory: u64 = memory.context("the kernel says what a map takes")?.trim().parse()?;
     let bytes_per_cpu = match info.map_type()? {
         // Values of per-CPU maps are padded to words (kernel/bpf/arraymap.c).
         MapType::PerCpuArray => {

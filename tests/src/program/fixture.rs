@@ -1,29 +1,28 @@
 //! The loaded data path with a few ports: set up as the controller would, by the same calls, and reset between cases.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+mod arrange;
+mod observe;
+
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
-use aya::programs::{Program, ProgramError};
-use vswitch::api::types::Hook;
-use vswitch::datapath::{Bpf, Datapath as _, Rings, Settings};
-use vswitch_common::abi::{self, SwitchConfig};
+use vswitch::datapath::{Bpf, Datapath as _, Rings, Settings, TcMode};
 use vswitch_common::domain::DomainId;
-use vswitch_common::event::{Notice, PuntRecord};
-use vswitch_common::fdb::{FdbEntry, FdbKey};
+use vswitch_common::fdb::FdbKey;
+use vswitch_common::guard::GuardKey;
 use vswitch_common::mac::MacAddr;
-use vswitch_common::neighbour::{Neighbour, NeighbourKey};
-use vswitch_common::port::{NetworkConfig, PortConfig, PortId, flag};
+use vswitch_common::neighbour::NeighbourKey;
+use vswitch_common::port::{PortConfig, PortId, flag};
 
-use super::apart::{apart, here, obstacle, within};
+use super::apart::{Place, apart, here, obstacle, within};
 use super::links::{Link, make_links};
 use super::raw::RawMaps;
-use super::run::{self, Gso, Run};
 use super::tally::Tally;
 use crate::hooks::skip;
+
+pub use arrange::AWARE_DOMAIN;
 
 /// The network that all ports are in at first.
 pub const NETWORK: u16 = 1;
@@ -59,13 +58,16 @@ pub struct Fixture {
     slots: u16,
     counted: Tally,
     lost: u64,
-    neighbours: BTreeSet<(DomainId, [u8; 4])>,
+    neighbours: HashSet<NeighbourKey>,
+    given: HashSet<GuardKey>,
+    /// How the tc program is attached, by port.
+    attached: BTreeMap<u16, TcMode>,
     /// The network whose flood list each port is in.
     joined: BTreeMap<u16, u16>,
 }
 
-/// What the process has loaded, for one test after the other: loading takes seconds. And the namespace of its links.
-static LOADED: Mutex<Option<(Fixture, File)>> = Mutex::new(None);
+/// What the process has loaded, for one test after the other: loading takes seconds. And where that is.
+static LOADED: Mutex<Option<(Fixture, Place)>> = Mutex::new(None);
 
 impl Fixture {
     /// Runs `test` with so many ports, at most [`MOST_PORTS`], in a reset data path; without root, skips aloud.
@@ -79,9 +81,9 @@ impl Fixture {
         }
         // A test that failed leaves nothing that a reset does not mend.
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-        let (fixture, namespace) =
+        let (fixture, place) =
             loaded.get_or_insert_with(|| apart(|bpffs| (Self::load(bpffs, MOST_PORTS), here())));
-        within(namespace, || {
+        within(place, || {
             fixture.reset_to(ports);
             test(fixture);
         });
@@ -112,7 +114,9 @@ impl Fixture {
             slots: ports,
             counted: Tally::new(),
             lost: 0,
-            neighbours: BTreeSet::new(),
+            neighbours: HashSet::new(),
+            given: HashSet::new(),
+            attached: BTreeMap::new(),
             joined: BTreeMap::new(),
         }
     }
@@ -120,6 +124,30 @@ impl Fixture {
     /// The ports.
     pub fn ports(&self) -> impl Iterator<Item = PortId> + use<> {
         (1..=self.size).map(PortId)
+    }
+
+    /// The link of a port.
+    ///
+    /// # Panics
+    /// When the fixture was made with fewer ports.
+    #[must_use]
+    pub fn link(&self, port: PortId) -> Link {
+        self.links[usize::from(port.0) - 1]
+    }
+
+    /// A port's settings at first: everything on that does no harm.
+    #[must_use]
+    pub fn default_config(&self, port: PortId) -> PortConfig {
+        PortConfig {
+            ageing_ns: 300_000_000_000,
+            ifindex: self.link(port).ifindex,
+            flags: flag::FORWARDING | flag::LEARNING | flag::FLOOD | flag::XDP_TARGET,
+            epoch: 1,
+            mtu: 1500,
+            network: NETWORK,
+            domain: domain_of(NETWORK).0,
+            ..PortConfig::FREE
+        }
     }
 
     /// As [`Self::reset`], with another number of ports.
@@ -133,8 +161,14 @@ impl Fixture {
         for (key, _) in self.entries() {
             self.forget(key);
         }
-        for (domain, ip) in std::mem::take(&mut self.neighbours) {
-            self.bpf.set_neighbour(&NeighbourKey::v4(domain, ip), None).expect("the map is there");
+        for (slot, mode) in std::mem::take(&mut self.attached) {
+            self.bpf.detach_tc(PortId(slot), &self.target(PortId(slot)), mode).expect("it was attached");
+        }
+        for key in std::mem::take(&mut self.neighbours) {
+            self.bpf.set_neighbour(&key, None).expect("the map is there");
+        }
+        for key in std::mem::take(&mut self.given) {
+            self.bpf.set_guard(&key, false).expect("the map is there");
         }
         for slot in (1..=self.slots).map(PortId) {
             let link = self.links.get(usize::from(slot.0) - 1).map(|link| link.ifindex);
@@ -155,227 +189,5 @@ impl Fixture {
         }
         self.bpf.beat().expect("the map is there");
         drop((self.tally(), self.notices(), self.punts(), self.lost()));
-    }
-
-    /// Puts a port into the flood list of a network, or in none, and takes it out of the one it was in. Its settings stay.
-    pub fn join(&mut self, port: PortId, network: Option<u16>) {
-        let place = port.0 - 1;
-        if let Some(left) = self.joined.remove(&port.0) {
-            self.bpf.set_member(left, place, None).expect("the map is there");
-        }
-        if let Some(network) = network {
-            let places = NetworkConfig { places: self.slots.into(), pad: 0 };
-            self.bpf.set_network(network, &places).expect("the map is there");
-            self.bpf.set_member(network, place, Some(port)).expect("the map has room");
-            self.joined.insert(port.0, network);
-        }
-    }
-
-    /// Sets how many dynamic entries the FDB takes, at most [`MOST_STATIONS`].
-    pub fn set_room(&mut self, fdb_dynamic: u32) {
-        self.raw.set_config(&SwitchConfig { abi: abi::ABI_VERSION, fdb_dynamic });
-    }
-
-    /// A port's settings at first: everything on that does no harm.
-    #[must_use]
-    pub fn default_config(&self, port: PortId) -> PortConfig {
-        PortConfig {
-            ageing_ns: 300_000_000_000,
-            ifindex: self.link(port).ifindex,
-            flags: flag::FORWARDING | flag::LEARNING | flag::FLOOD | flag::XDP_TARGET,
-            epoch: 1,
-            mtu: 1500,
-            network: NETWORK,
-            domain: domain_of(NETWORK).0,
-            ..PortConfig::FREE
-        }
-    }
-
-    /// The link of a port.
-    ///
-    /// # Panics
-    /// When the fixture was made with fewer ports.
-    #[must_use]
-    pub fn link(&self, port: PortId) -> Link {
-        self.links[usize::from(port.0) - 1]
-    }
-
-    /// Changes a port's settings.
-    pub fn set(&mut self, port: PortId, change: impl FnOnce(&mut PortConfig)) {
-        let mut config = self.bpf.port(port).expect("the slot is there");
-        change(&mut config);
-        self.bpf.set_port(port, &config).expect("the slot is there");
-        self.slots = self.slots.max(port.0);
-    }
-
-    /// Sets bits of [`flag`] of a port.
-    pub fn set_flags(&mut self, port: PortId, bits: u32) {
-        self.set(port, |config| config.flags |= bits);
-    }
-
-    /// Clears bits of [`flag`] of a port.
-    pub fn clear_flags(&mut self, port: PortId, bits: u32) {
-        self.set(port, |config| config.flags &= !bits);
-    }
-
-    /// Runs the program of a hook over a frame that comes in by a port.
-    ///
-    /// # Panics
-    /// When the kernel does not run it.
-    #[track_caller]
-    pub fn run_at(&self, hook: Hook, ingress: PortId, frame: &[u8]) -> Run {
-        self.try_run_at(hook, self.link(ingress).ifindex, frame).expect("the kernel runs the program")
-    }
-
-    /// Runs the tc program over a frame that comes in by a port.
-    #[track_caller]
-    pub fn tc(&self, ingress: PortId, frame: &[u8]) -> Run {
-        self.run_at(Hook::Tc, ingress, frame)
-    }
-
-    /// Runs the XDP program over a frame that comes in by a port.
-    #[track_caller]
-    pub fn xdp(&self, ingress: PortId, frame: &[u8]) -> Run {
-        self.run_at(Hook::Xdp, ingress, frame)
-    }
-
-    /// Runs the program of a hook over a frame that comes in by any link.
-    ///
-    /// # Errors
-    /// When the kernel does not run it.
-    pub fn try_run_at(&self, hook: Hook, ifindex: u32, frame: &[u8]) -> Result<Run, ProgramError> {
-        match hook {
-            Hook::Xdp => run::xdp(self.program(abi::program::XDP), frame, ifindex),
-            Hook::Tc => run::tc(self.program(abi::program::TC), frame, ifindex, [0; 2], Gso::default()),
-        }
-    }
-
-    /// Runs the tc program over a frame that stands for several.
-    ///
-    /// # Panics
-    /// When the kernel does not run it.
-    #[track_caller]
-    pub fn tc_gso(&self, ingress: PortId, frame: &[u8], gso: Gso) -> Run {
-        run::tc(self.program(abi::program::TC), frame, self.link(ingress).ifindex, [0; 2], gso)
-            .expect("the kernel runs the program")
-    }
-
-    /// Runs the program that floods for the controller, in a VLAN of a VLAN-aware network or else in 0.
-    ///
-    /// # Panics
-    /// When the kernel does not run it.
-    #[track_caller]
-    pub fn flood(&self, ingress: PortId, vid: u16, frame: &[u8]) -> Run {
-        let control = [ingress.index(), vid.into()];
-        run::tc(self.program(abi::program::FLOOD), frame, 0, control, Gso::default())
-            .expect("the kernel runs the program")
-    }
-
-    fn program(&self, name: &str) -> &Program {
-        let mut programs = self.bpf.programs();
-        programs.find(|(found, _)| *found == name).expect("the object has all three").1
-    }
-
-    /// What was counted since the last call.
-    pub fn tally(&mut self) -> Tally {
-        let mut tally = Tally::new();
-        for slot in 0..=self.slots {
-            let counters = self.bpf.counters(PortId(slot)).expect("the slot is there");
-            tally.enter(PortId(slot), counters);
-        }
-        let since = tally.since(&self.counted);
-        self.counted = tally;
-        since
-    }
-
-    /// Records that found their ring full since the last call.
-    pub fn lost(&mut self) -> u64 {
-        let lost = self.bpf.lost().expect("the map is there");
-        lost - std::mem::replace(&mut self.lost, lost)
-    }
-
-    /// Notices since the last call.
-    pub fn notices(&mut self) -> Vec<Notice> {
-        let ring = &mut self.rings.events;
-        std::iter::from_fn(|| ring.next().map(|record| Notice::parse(&record).expect("a whole notice")))
-            .collect()
-    }
-
-    /// Frames handed to the controller since the last call.
-    pub fn punts(&mut self) -> Vec<PuntRecord> {
-        let ring = &mut self.rings.punts;
-        std::iter::from_fn(|| ring.next().map(|record| PuntRecord::parse(&record).expect("a whole punt")))
-            .collect()
-    }
-
-    /// What the FDB holds for a station of [`NETWORK`].
-    #[must_use]
-    pub fn entry(&self, mac: MacAddr) -> Option<FdbEntry> {
-        self.bpf.fdb_get(key(mac)).expect("the map is there")
-    }
-
-    /// The port of a station of [`NETWORK`], void entries included.
-    #[must_use]
-    pub fn port_of(&self, mac: MacAddr) -> Option<PortId> {
-        self.entry(mac).map(|entry| PortId(entry.port))
-    }
-
-    /// All of the FDB, in order.
-    #[must_use]
-    pub fn entries(&self) -> Vec<(FdbKey, FdbEntry)> {
-        let mut page = self.bpf.fdb_page(None).expect("the map is there");
-        let mut entries = page.entries;
-        while let Some(cursor) = page.next {
-            page = self.bpf.fdb_page(Some(cursor)).expect("the map is there");
-            entries.append(&mut page.entries);
-        }
-        entries.sort_by_key(|(key, _)| *key);
-        entries
-    }
-
-    /// Puts a configured entry into the FDB, as the controller does.
-    pub fn configure(&mut self, key: FdbKey, port: PortId, flags: u16) {
-        self.forget(key);
-        let entry = FdbEntry { port: port.0, flags, epoch: 0, seen_ns: self.bpf.now_ns() };
-        self.bpf.fdb_set(key, &entry).expect("the FDB has room for configured entries");
-    }
-
-    /// Removes an entry and keeps the counts true, as the controller does.
-    pub fn forget(&mut self, key: FdbKey) {
-        let removed = self.bpf.fdb_remove(key).expect("the map is there");
-        for entry in removed.into_iter().filter(|entry| !entry.is_permanent()) {
-            for slot in [PortId(entry.port), PortId::NOBODY] {
-                self.bpf.mend_dynamic(slot, -1).expect("the slot is there");
-            }
-        }
-    }
-
-    /// Lets an entry have been silent for so much longer.
-    ///
-    /// # Panics
-    /// When there is none.
-    pub fn silence(&mut self, key: FdbKey, longer: Duration) {
-        let mut entry = self.bpf.fdb_get(key).expect("the map is there").expect("there is such an entry");
-        entry.seen_ns = entry.seen_ns.saturating_sub(longer.as_nanos() as u64);
-        self.bpf.fdb_set(key, &entry).expect("it replaces itself");
-    }
-
-    /// Says who has an address in [`NETWORK`].
-    pub fn introduce(&mut self, ip: [u8; 4], mac: MacAddr) {
-        let domain = domain_of(NETWORK);
-        let neighbour = Some(Neighbour(mac.bits()));
-        self.bpf.set_neighbour(&NeighbourKey::v4(domain, ip), neighbour).expect("the map has room");
-        self.neighbours.insert((domain, ip));
-    }
-
-    /// Gives a port back what it has spent of its punts.
-    pub fn refill(&mut self, port: PortId) {
-        self.raw.refill(port);
-    }
-
-    /// Lets the controller have been silent for so long.
-    pub fn stop_heart(&mut self, ago: Duration) {
-        let then = self.bpf.now_ns().saturating_sub(ago.as_nanos() as u64);
-        self.raw.set_heartbeat(then);
     }
 }

@@ -1,11 +1,13 @@
 //! The veth pairs behind the ports, and what arrives at their far ends.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
 use nix::net::if_::if_nametoindex;
+use nix::unistd::write;
 use vswitch_common::port::PortId;
 
 use super::fixture::Fixture;
@@ -27,6 +29,9 @@ pub struct Link {
 
 /// Makes so many in the calling thread's network namespace, up.
 pub(super) fn make_links(count: u16) -> Vec<Link> {
+    // Else the far ends would send frames of their own. A kernel without IPv6 has no such file.
+    let _absent = fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
+    let _absent = fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
     let lines = (1..=count).map(|number| {
         format!(
             "link add p{number} mtu {LINK_MTU} up type veth peer name far{number} mtu {LINK_MTU}\n\
@@ -52,6 +57,13 @@ pub(super) fn ip(lines: &str) {
         .expect("iproute2 is installed");
     batch.stdin.take().expect("stdin is piped").write_all(lines.as_bytes()).expect("ip reads its batch");
     assert!(batch.wait().expect("the child can be waited for").success(), "ip failed on\n{lines}");
+}
+
+/// Sends a frame from the far end of a link.
+pub(super) fn inject(link: Link, frame: &[u8]) {
+    let socket = sys::packet_socket(link.peer).expect("root has packet sockets");
+    let sent = write(&socket, frame).expect("the far end is up");
+    assert_eq!(sent, frame.len(), "the frame was cut");
 }
 
 /// Whether the kernel is done bringing the links up, which it does in the background: till then it drops what they are

@@ -7,8 +7,12 @@ mod both;
 mod agreement;
 
 mod arp;
+mod discovery;
 mod frames;
+mod guards;
 mod learning;
 mod limits;
 mod ports;
+mod storms;
 mod verdicts;
+mod vlans;

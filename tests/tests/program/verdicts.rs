@@ -1,7 +1,6 @@
-//! Every verdict and every drop reason, at both hooks.
+//! Every verdict and every drop reason, at both hooks; those of limits, VLANs, guards and storms are in files of their own.
 //!
-//! Missing, because nothing can bring them about: `Malformed` (the kernel runs no program over a frame without a header)
-//! and `Local` (no frame is the host's own yet). `PuntLimited` and `PuntLost` are in `limits.rs`.
+//! Missing, because nothing brings it about: `Local`, for no frame is the host's own yet.
 
 use vswitch_common::verdict::DropReason;
 use vswitch_tests::frame::{self, EXPERIMENTAL};
