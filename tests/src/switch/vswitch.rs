@@ -233,6 +233,15 @@ impl Switch {
             .unwrap_or_else(|| panic!("vswitch did not end on {signal}:\n{}", controller.output()))
     }
 
+    /// Stops the controller and starts it anew with further arguments of `vswitch run`.
+    ///
+    /// # Panics
+    /// As [`Switch::start`].
+    pub fn restart_with(&mut self, extra: &[&str]) {
+        self.options.extra = extra.iter().map(ToString::to_string).collect();
+        self.restart();
+    }
+
     /// Stops and starts the controller.
     pub fn restart(&mut self) {
         self.stop();
