@@ -352,10 +352,7 @@ fn port_config(
         ifindex: link.index.0,
         flags: flags.iter().filter(|(_, on)| *on).map(|(bit, _)| bit).sum::<u32>() | guard_flags,
         epoch: 0,
-        mtu: link
-            .mtu
-            .min(network.mtu.unwrap_or(u32::MAX))
-            .min(peer.filter(|_| is_target).map_or(u32::MAX, |peer| peer.mtu)),
+        mtu: link.mtu.min(network.mtu.unwrap_or(u32::MAX)).min(peer.map_or(u32::MAX, |peer| peer.mtu)),
         mac_limit: options.mac_limit.unwrap_or(0),
         storm_interval_ns: [StormKind::Broadcast, StormKind::Multicast, StormKind::Unknown]
             .map(|kind| options.storm.get(&kind).map_or(0, |rate| 1_000_000_000 / (*rate).max(1))),

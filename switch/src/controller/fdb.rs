@@ -139,6 +139,33 @@ impl Controller {
         Ok(())
     }
 
+    /// Has no entry point to the port any more: configured stations that had moved there are where they were configured to be.
+    pub(super) fn send_home(&mut self, port: PortId) -> Result<(), ApiError> {
+        let mut strays = Vec::new();
+        self.for_each_entry(|key, entry| {
+            if entry.port == port.0 {
+                strays.push(key);
+            }
+        })?;
+        for key in strays {
+            self.remove_entry(key)?;
+            if let Some((home, entry)) = self.home_of(key, port) {
+                self.install_entry(home, &entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The port that an entry was configured for, unless it is `left`.
+    fn home_of(&self, key: FdbKey, left: PortId) -> Option<(PortId, EntryState)> {
+        self.state.ports.iter().filter(|(slot, _)| **slot != left.0).find_map(|(slot, state)| {
+            let port = PortId(*slot);
+            let configured = state.entries.iter().find(|entry| self.entry_key(port, entry) == Some(key));
+            let host = || self.endpoint_entry(port).filter(|(_, of)| *of == key).map(|(entry, _)| entry);
+            Some((port, configured.cloned().or_else(host)?))
+        })
+    }
+
     /// Removes an entry and keeps the counts of dynamic ones true.
     pub(super) fn remove_entry(&mut self, key: FdbKey) -> Result<Option<Entry>, ApiError> {
         let removed = self.datapath.fdb_remove(key).map_err(|e| datapath_failed(&e))?;

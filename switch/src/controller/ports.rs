@@ -99,6 +99,9 @@ impl Controller {
             // What was learned was learned of other VLANs.
             self.flush_port(port)?;
         }
+        if after.network != before.network || after.options.vlan != before.options.vlan {
+            self.send_home(port)?;
+        }
         self.withdraw_entries(port)?;
         self.state.ports.insert(port.0, after);
         if let Err(error) = self.converge(port).await {
@@ -123,6 +126,7 @@ impl Controller {
     pub(super) async fn remove_port(&mut self, port: PortId) -> Result<(), ApiError> {
         let link = self.link_name(port);
         self.take_apart(port).await?;
+        self.send_home(port)?;
         self.forget(port)?;
         self.publish(EventKind::PortRemoved { port: link });
         Ok(())
