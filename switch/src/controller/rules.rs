@@ -25,7 +25,8 @@ impl Controller {
         if sides.is_empty() && !self.state.has_rules {
             return Ok(());
         }
-        if !self.state.has_rules {
+        let had_rules = self.state.has_rules;
+        if !had_rules {
             // Durable before there is anything to remove.
             self.state.has_rules = true;
             self.save()?;
@@ -35,7 +36,11 @@ impl Controller {
             self.state.publishes.iter().filter(|publish| self.has_subnet_for(publish)).cloned().collect();
         let transaction =
             if sides.is_empty() { nat::remove(&table) } else { nat::replace(&table, &sides, &publishes) };
-        nat::apply(&transaction).await.map_err(|error| nat_failed(&error))?;
+        if let Err(error) = nat::apply(&transaction).await {
+            // A transaction that failed left nothing.
+            self.state.has_rules = had_rules;
+            return Err(nat_failed(&error));
+        }
         if sides.is_empty() {
             self.state.has_rules = false;
         }

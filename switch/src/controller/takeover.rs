@@ -6,7 +6,7 @@
 //! only then does the link leave. Each side is told beforehand whom it reaches through the pair from then on. The way back
 //! is the same in reverse.
 //!
-//! [`TakeoverState`] is what should be so. [`Controller::bring_about`] makes it so from whatever is there: it serves the
+//! [`TakeoverState`] is what should be so. `Controller::bring_about` makes it so from whatever is there: it serves the
 //! command, the start after a crash, links that appear at the bridge later, and bridges that come back.
 
 mod members;
