@@ -51,8 +51,20 @@ pub enum ErrorCode {
     PortExists,
     /// A network of that name exists already.
     NetworkExists,
+    /// A port of the host is published or listened on already.
+    HostPortInUse,
+    /// Nothing of the kind is published.
+    NoSuchPublish,
     /// The FDB entry exists already and is not the same.
     EntryExists,
+    /// The address belongs to a gateway, a port or a reservation.
+    AddressInUse,
+    /// The address is not reserved.
+    NoSuchAddress,
+    /// The subnet has addresses of another network or of one of the host's links.
+    SubnetOverlaps,
+    /// The port or entry is a network's gateway and goes with the network alone.
+    GatewayPort,
     /// The network has ports.
     NetworkInUse,
     /// The network `default` cannot be removed.
@@ -107,11 +119,17 @@ impl ErrorCode {
             | Self::NoSuchPort
             | Self::NoSuchNetwork
             | Self::NoSuchEntry
+            | Self::NoSuchAddress
+            | Self::NoSuchPublish
             | Self::BridgeNotTaken => StatusCode::NOT_FOUND,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::PortExists
             | Self::NetworkExists
             | Self::EntryExists
+            | Self::AddressInUse
+            | Self::HostPortInUse
+            | Self::SubnetOverlaps
+            | Self::GatewayPort
             | Self::NetworkInUse
             | Self::NetworkDefault
             | Self::BridgeTaken

@@ -3,6 +3,8 @@
 //! Who may write and how long an answer may take is decided once, in [`guard`], for every route: what is not a GET needs
 //! write permission, whichever route is added later.
 
+use std::net::IpAddr;
+
 use axum::extract::{Extension, Request as HttpRequest, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
@@ -17,7 +19,8 @@ use super::events;
 use super::extract::{Body, Params, Segment};
 use super::server::{Caller, Context};
 use super::types::{
-    FdbFilter, FdbFlush, FdbKeySpec, FdbSpec, NetworkChange, NetworkSpec, PortFilter, PortSpec, Request,
+    AddressWish, FdbFilter, FdbFlush, FdbKeySpec, FdbSpec, NetworkChange, NetworkSpec, PortFilter, PortSpec,
+    Publish, PublishFilter, Request,
 };
 use super::wire::{EntryQuery, NetworkQuery, RemoveQuery, StatsQuery, TakeoverBody};
 
@@ -41,6 +44,9 @@ pub(super) fn router(context: &Context) -> Router {
         .route("/v1/fdb/{mac}", delete(fdb_del))
         .route("/v1/networks", get(network_list).post(network_create))
         .route("/v1/networks/{name}", get(network_inspect).patch(network_set).delete(network_remove))
+        .route("/v1/networks/{name}/addresses", get(address_list).post(address_reserve))
+        .route("/v1/networks/{name}/addresses/{ip}", delete(address_release))
+        .route("/v1/publishes", get(publish_show).post(publish_add).delete(publish_del))
         .route("/v1/takeovers", post(takeover))
         .route("/v1/takeovers/{bridge}", delete(release))
         .route("/v1/stats", get(stats))
@@ -180,6 +186,35 @@ async fn network_remove(
     Params(query): Params<RemoveQuery>,
 ) -> Answer {
     ask(&context, StatusCode::OK, Request::NetworkRemove { name, force: query.force }).await
+}
+
+async fn address_list(State(context): Here, Segment(network): Segment) -> Answer {
+    ask(&context, StatusCode::OK, Request::AddressList { network }).await
+}
+
+async fn address_reserve(
+    State(context): Here,
+    Segment(name): Segment,
+    Body(mut wish): Body<AddressWish>,
+) -> Answer {
+    wish.network = same_name("network", name, &wish.network)?;
+    ask(&context, StatusCode::CREATED, Request::AddressReserve(wish)).await
+}
+
+async fn address_release(State(context): Here, Segment((network, ip)): Segment<(String, IpAddr)>) -> Answer {
+    ask(&context, StatusCode::OK, Request::AddressRelease { network, ip }).await
+}
+
+async fn publish_show(State(context): Here, Params(filter): Params<PublishFilter>) -> Answer {
+    ask(&context, StatusCode::OK, Request::PublishShow(filter)).await
+}
+
+async fn publish_add(State(context): Here, Body(publish): Body<Publish>) -> Answer {
+    ask(&context, StatusCode::CREATED, Request::PublishAdd(publish)).await
+}
+
+async fn publish_del(State(context): Here, Params(publish): Params<Publish>) -> Answer {
+    ask(&context, StatusCode::OK, Request::PublishDel(publish)).await
 }
 
 async fn takeover(

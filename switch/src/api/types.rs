@@ -7,6 +7,7 @@ mod event;
 mod fdb;
 mod network;
 mod port;
+mod publish;
 mod status;
 mod vlan;
 
@@ -17,11 +18,14 @@ use serde::{Deserialize, Serialize};
 
 pub use event::{Event, EventKind};
 pub use fdb::{FdbEntry, FdbFilter, FdbFlush, FdbKeySpec, FdbKind, FdbSpec};
-pub use network::{Network, NetworkChange, NetworkSpec};
+pub use network::{
+    Address, AddressWish, Container, Gateway, Ipam, Network, NetworkChange, NetworkSpec, SubnetConfig,
+};
 pub use port::{
     Counters, Endpoint, Hook, HookChoice, HookMode, Port, PortFilter, PortSpec, PortState, PortStats,
     StormKind,
 };
+pub use publish::{PortRange, PortRangeError, Protocol, Publish, PublishFilter, PublishTextError};
 pub use status::{FdbStatus, Kernel, Limit, Paths, Status};
 pub use vlan::{PortVlan, VlanListError, VlanMode, vlan_ranges};
 
@@ -77,6 +81,26 @@ pub enum Request {
         /// The network's name.
         name: String,
     },
+    /// Addresses of a network that somebody has.
+    AddressList {
+        /// The network's name.
+        network: String,
+    },
+    /// Take an address out of those that are free, until it is released.
+    AddressReserve(AddressWish),
+    /// Give a reserved address back.
+    AddressRelease {
+        /// The network's name.
+        network: String,
+        /// The address.
+        ip: std::net::IpAddr,
+    },
+    /// Lead ports of the host to a host of a network.
+    PublishAdd(Publish),
+    /// Do so no longer.
+    PublishDel(Publish),
+    /// List published ports.
+    PublishShow(PublishFilter),
     /// Counters of one port, or of all.
     Stats {
         /// The port's link name; none means all ports.
@@ -105,6 +129,8 @@ impl Request {
             | Self::FdbShow(_)
             | Self::NetworkList
             | Self::NetworkInspect { .. }
+            | Self::AddressList { .. }
+            | Self::PublishShow(_)
             | Self::Stats { .. } => true,
             Self::Teardown
             | Self::PortAdd(_)
@@ -116,6 +142,10 @@ impl Request {
             | Self::NetworkCreate(_)
             | Self::NetworkSet(_)
             | Self::NetworkRemove { .. }
+            | Self::AddressReserve(_)
+            | Self::AddressRelease { .. }
+            | Self::PublishAdd(_)
+            | Self::PublishDel(_)
             | Self::Takeover { .. }
             | Self::Release { .. } => false,
         }
@@ -134,6 +164,10 @@ pub enum Reply {
     Fdb(Vec<FdbEntry>),
     /// To [`Request::NetworkList`]; `NetworkCreate`, `NetworkSet` and `NetworkInspect` answer with the one network.
     Networks(Vec<Network>),
+    /// To [`Request::AddressList`]; `AddressReserve` answers with the one address.
+    Addresses(Vec<Address>),
+    /// To [`Request::PublishShow`]; `PublishAdd` answers with the one that was added.
+    Publishes(Vec<Publish>),
     /// To [`Request::Stats`].
     Stats(Vec<PortStats>),
     /// To [`Request::FdbFlush`] and other commands that only count what they did.

@@ -66,6 +66,7 @@ pub(super) struct StatsQuery {
 /// `internal` when the request has no JSON, which its types rule out.
 pub fn encode(request: &Request) -> Result<HttpCall, ApiError> {
     let segment = |text: &str| utf8_percent_encode(text, &SEGMENT).to_string();
+    let addresses = |network: &str| format!("/v1/networks/{}/addresses", segment(network));
     let get = |target| HttpCall { method: Method::GET, target, body: None };
     let delete = |target| HttpCall { method: Method::DELETE, target, body: None };
     let post = |target: &str, body| HttpCall { method: Method::POST, target: target.to_string(), body };
@@ -99,6 +100,14 @@ pub fn encode(request: &Request) -> Result<HttpCall, ApiError> {
         }
         Request::NetworkList => get("/v1/networks".to_string()),
         Request::NetworkInspect { name } => get(format!("/v1/networks/{}", segment(name))),
+        Request::AddressList { network } => get(addresses(network)),
+        Request::AddressReserve(wish) => post(&addresses(&wish.network), json(wish)?),
+        Request::AddressRelease { network, ip } => {
+            delete(format!("{}/{}", addresses(network), segment(&ip.to_string())))
+        }
+        Request::PublishAdd(publish) => post("/v1/publishes", json(publish)?),
+        Request::PublishDel(publish) => delete(with_query("/v1/publishes", publish)?),
+        Request::PublishShow(filter) => get(with_query("/v1/publishes", filter)?),
         Request::Takeover { bridge } => {
             post("/v1/takeovers", json(&TakeoverBody { bridge: bridge.clone() })?)
         }
@@ -122,6 +131,8 @@ pub fn decode(request: &Request, body: &[u8]) -> Result<Reply, ApiError> {
         | Request::NetworkSet(_)
         | Request::NetworkList
         | Request::NetworkInspect { .. } => read(body).map(Reply::Networks),
+        Request::AddressList { .. } | Request::AddressReserve(_) => read(body).map(Reply::Addresses),
+        Request::PublishAdd(_) | Request::PublishShow(_) => read(body).map(Reply::Publishes),
         Request::Stats { .. } => read(body).map(Reply::Stats),
         Request::Teardown
         | Request::PortDel { .. }
@@ -129,6 +140,8 @@ pub fn decode(request: &Request, body: &[u8]) -> Result<Reply, ApiError> {
         | Request::FdbDel(_)
         | Request::FdbFlush(_)
         | Request::NetworkRemove { .. }
+        | Request::AddressRelease { .. }
+        | Request::PublishDel(_)
         | Request::Release { .. } => read(body).map(Reply::Done),
     }
 }

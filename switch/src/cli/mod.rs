@@ -7,6 +7,7 @@ mod fdb;
 mod monitor;
 mod network;
 mod port;
+mod publish;
 mod run;
 mod stats;
 mod status;
@@ -85,6 +86,8 @@ enum Command {
     Fdb(fdb::FdbCommand),
     #[command(subcommand)]
     Network(network::NetworkCommand),
+    #[command(subcommand)]
+    Publish(publish::PublishCommand),
     Takeover(takeover::TakeoverOptions),
     Release(takeover::ReleaseOptions),
     Stats(stats::StatsOptions),
@@ -132,6 +135,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
             Command::Port(command) => command.run(&mut session).await,
             Command::Fdb(command) => command.run(&mut session).await,
             Command::Network(command) => command.run(&mut session).await,
+            Command::Publish(command) => command.run(&mut session).await,
             Command::Takeover(options) => options.run(&mut session).await,
             Command::Release(options) => options.run(&mut session).await,
             Command::Stats(options) => options.run(&mut session).await,

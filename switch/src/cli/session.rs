@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::failure::Failure;
 use crate::api::client::Client;
 use crate::api::error::ApiError;
-use crate::api::types::{Done, FdbEntry, Network, Port, PortStats, Reply, Request, Status};
+use crate::api::types::{Done, FdbEntry, Network, Port, PortStats, Publish, Reply, Request, Status};
 
 /// One command's surroundings.
 pub(super) struct Session<'a> {
@@ -60,6 +60,13 @@ impl Session<'_> {
     pub(super) async fn networks(&self, request: Request) -> Result<Vec<Network>, ApiError> {
         match self.client.call(request).await? {
             Reply::Networks(networks) => Ok(networks),
+            _ => Err(foreign()),
+        }
+    }
+
+    pub(super) async fn publishes(&self, request: Request) -> Result<Vec<Publish>, ApiError> {
+        match self.client.call(request).await? {
+            Reply::Publishes(publishes) => Ok(publishes),
             _ => Err(foreign()),
         }
     }

@@ -8,6 +8,7 @@ mod fdb;
 mod network;
 mod overview;
 mod port;
+mod publish;
 mod stats;
 mod status;
 
@@ -20,6 +21,7 @@ pub(super) use fdb::entries;
 pub(super) use network::networks;
 pub(super) use overview::Overview;
 pub(super) use port::{ports, ports_in_detail};
+pub(super) use publish::publishes;
 pub(super) use stats::{rates, stats};
 pub(super) use status::status;
 

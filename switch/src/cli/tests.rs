@@ -37,6 +37,7 @@ fn request(line: &str) -> Result<Option<Request>, String> {
         Command::Port(command) => command.request().map(Some).map_err(|error| error.to_string()),
         Command::Fdb(command) => Ok(Some(command.request())),
         Command::Network(command) => command.request().map(Some).map_err(|error| error.to_string()),
+        Command::Publish(command) => command.request().map(Some).map_err(|error| error.to_string()),
         Command::Takeover(options) => Ok(Some(options.request())),
         Command::Release(options) => Ok(Some(options.request())),
         Command::Run(_)
@@ -148,6 +149,12 @@ fn the_other_nouns_map_as_well() {
         ),
         ("network rm n --force".to_string(), json!({"network_remove": {"name": "n", "force": true}})),
         ("network ls".to_string(), json!("network_list")),
+        (
+            "publish add n 192.0.2.1:8000-8010:10.0.0.2:80-90/udp".to_string(),
+            json!({"publish_add": {"network": "n", "host_ip": "192.0.2.1", "host_ports": "8000-8010",
+                "target_ip": "10.0.0.2", "target_ports": "80-90", "protocol": "udp"}}),
+        ),
+        ("publish show --network n".to_string(), json!({"publish_show": {"network": "n"}})),
         ("network inspect n".to_string(), json!({"network_inspect": {"name": "n"}})),
     ] {
         assert_eq!(request_json(&format!("vswitch {line}")), expected, "{line}");
@@ -162,6 +169,8 @@ fn verbs_have_the_aliases_people_type() {
         ("port", "del", &["delete", "remove", "rm"], " v"),
         ("fdb", "show", &["list", "ls"], ""),
         ("fdb", "del", &["delete", "remove", "rm"], &format!(" {mac}")),
+        ("publish", "show", &["list", "ls"], ""),
+        ("publish", "del", &["delete", "remove", "rm"], " n 80:10.0.0.2:80"),
         ("network", "ls", &["list", "show"], ""),
         ("network", "rm", &["del", "delete", "remove"], " n"),
     ] {
@@ -211,6 +220,9 @@ fn wrong_usage_exits_with_2_and_says_so_in_json_too() {
         "port set v --learning --no-learning",
         "network set n",
         "network create n --label =v",
+        "publish add n 80",
+        "publish add n 80:10.0.0.2:80/sctp",
+        "publish add n 80:fd00::2:80",
         "stats --watch 0",
         "run --docker-plugin /p --no-docker-plugin",
         "frobnicate",
@@ -256,6 +268,9 @@ fn without_a_controller_every_client_verb_exits_with_1_and_one_line() {
         "network rm n",
         "network set n --ageing 1",
         "network inspect n",
+        "publish add n 80:10.0.0.2:80",
+        "publish del n 80:10.0.0.2:80",
+        "publish show",
     ] {
         let done = vswitch(&format!("--socket /nowhere/vswitch.sock {verb} --json"));
         assert_eq!(done.exit, ExitCode::from(1), "{verb}");

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use vswitch_common::port::{PortId, flag};
 
+use super::names::NameServers;
 use super::plan::Setup;
 use super::state::{PortState, State};
 use super::store::Store;
@@ -66,6 +67,7 @@ impl Controller {
             paths: open.paths,
             is_torn_down: false,
             rechecked: 0,
+            name_servers: NameServers::default(),
         };
         controller.adopt().await?;
         controller.save()?;
@@ -81,11 +83,15 @@ impl Controller {
         if pruned != 0 {
             tracing::info!(pruned, "removed what an interrupted command had left in the data path");
         }
+        self.adopt_gateways().await;
         let ports: Vec<PortId> = self.state.ports.keys().map(|slot| PortId(*slot)).collect();
         for port in ports {
             if let Err(error) = self.adopt_port(port).await {
                 tracing::warn!(link = self.link_name(port), error = chain(&error), "the port stays down");
             }
+        }
+        for network in self.networks_with_gateway() {
+            self.publish_names(&network).await;
         }
         self.adopt_takeovers().await;
         Ok(())
@@ -154,6 +160,7 @@ impl Controller {
             self.remove_port(port).await?;
             changed += 1;
         }
+        self.remove_gateways().await?;
         self.datapath.remove().map_err(|e| datapath_failed(&e))?;
         if let Some(mounted) = self.state.mounted.take() {
             unmount(&mounted);

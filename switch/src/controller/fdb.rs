@@ -37,6 +37,7 @@ impl Controller {
         let Some(state) = self.state.ports.get(&port.0) else { return Ok(Reply::Done(Done::default())) };
         let network = state.network.clone();
         let vlan = vlans::of_entry(self.network(&network)?, spec.vlan, Some(&state.options))?;
+        self.check_no_gateway_mac(&network, spec.mac)?;
         let entry = EntryState { mac: spec.mac, vlan, sticky: spec.sticky };
         let elsewhere = self.state.ports.iter().find(|(slot, other)| {
             **slot != port.0
@@ -64,6 +65,7 @@ impl Controller {
     pub(super) fn fdb_del(&mut self, spec: &FdbKeySpec) -> Result<Reply, ApiError> {
         let network = spec.network.as_deref().unwrap_or(DEFAULT_NETWORK);
         self.check_network(network)?;
+        self.check_no_gateway_mac(network, spec.mac)?;
         let vlan = vlans::of_entry(self.network(network)?, spec.vlan, None)?;
         let domain = vlans::domain(self.network(network)?, vlan);
         for port in self.state.ports.values_mut().filter(|port| port.network == network) {
@@ -188,7 +190,9 @@ impl Controller {
     pub(super) fn install_endpoint(&mut self, port: PortId) -> Result<(), ApiError> {
         let Some((entry, key)) = self.endpoint_entry(port) else { return Ok(()) };
         let ips = self.state.ports.get(&port.0).map(|state| state.options.ips.clone()).unwrap_or_default();
-        self.install_entry(port, &entry)?;
+        let flags =
+            if self.state.gateway_of_port(port).is_some() { entry_flag::LOCAL } else { entry_flag::STATIC };
+        self.put_entry(port, &entry, flags)?;
         self.configure_neighbours(key.domain(), entry.mac, port, &ips);
         Ok(())
     }
@@ -212,8 +216,12 @@ impl Controller {
     }
 
     fn install_entry(&mut self, port: PortId, entry: &EntryState) -> Result<(), ApiError> {
-        let Some(key) = self.entry_key(port, entry) else { return Ok(()) };
         let flags = if entry.sticky { entry_flag::STATIC | entry_flag::STICKY } else { entry_flag::STATIC };
+        self.put_entry(port, entry, flags)
+    }
+
+    fn put_entry(&mut self, port: PortId, entry: &EntryState, flags: u16) -> Result<(), ApiError> {
+        let Some(key) = self.entry_key(port, entry) else { return Ok(()) };
         self.remove_entry(key)?;
         let value = Entry { port: port.0, flags, epoch: 0, seen_ns: self.datapath.now_ns() };
         self.datapath.fdb_set(key, &value).map_err(|e| datapath_failed(&e))
@@ -262,7 +270,7 @@ impl Controller {
         Ok(count)
     }
 
-    fn network(&self, name: &str) -> Result<&NetworkState, ApiError> {
+    pub(super) fn network(&self, name: &str) -> Result<&NetworkState, ApiError> {
         self.state.networks.get(name).ok_or_else(|| ApiError::internal("a network without state"))
     }
 

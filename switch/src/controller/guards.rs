@@ -15,6 +15,7 @@ impl Controller {
     /// matter, and old ones go before it is guarded no more; either way the port is never freer than before and after.
     pub(super) fn set_guards(&mut self, port: PortId) -> Result<(), ApiError> {
         let options = self.state.ports.get(&port.0).map(|state| &state.options);
+        let options = options.filter(|options| !options.router);
         let wanted: BTreeSet<IpAddr> =
             options.map(|options| options.ips.iter().copied().collect()).unwrap_or_default();
         let given = self.live.get(&port.0).map(|live| live.guards.clone()).unwrap_or_default();
@@ -40,7 +41,7 @@ impl Controller {
 pub(super) fn flags(options: &PortOptions) -> (u32, u64) {
     let mac = options.mac.map_or(0, |mac| mac.bits());
     let mut flags = if options.is_guarded() { flag::GUARDED } else { 0 };
-    if !options.ips.is_empty() {
+    if !options.ips.is_empty() && !options.router {
         flags |= flag::GUARDED_IP;
     }
     if options.trusted {
@@ -70,6 +71,8 @@ mod tests {
         assert_eq!(flags(&bare), (0, 0));
         let given = PortOptions { ips: vec![IpAddr::from([10, 0, 0, 1])], ..PortOptions::default() };
         assert_eq!(flags(&given), (flag::GUARDED | flag::GUARDED_IP, 0));
+        let router = PortOptions { router: true, ..given.clone() };
+        assert_eq!(flags(&router), (flag::GUARDED, 0));
         let trusted = PortOptions { trusted: true, ..given };
         assert_eq!(flags(&trusted).0 & flag::TRUSTED, flag::TRUSTED);
     }

@@ -4,15 +4,20 @@
 //! hook, plans the steps (`plan`, pure) and carries them out with undo. The same function serves `port add`, a link that
 //! comes back, and adoption at start.
 
+mod addresses;
 mod adopt;
 mod converge;
 mod fdb;
+mod gateways;
 mod guards;
 mod hook;
 mod links;
+mod names;
 mod networks;
 pub mod plan;
 mod ports;
+mod publishes;
+mod rules;
 mod show;
 pub mod state;
 pub mod store;
@@ -41,6 +46,7 @@ use crate::neighbours::Neighbours;
 use crate::netlink::monitor::{LinkEvent, Monitor};
 use crate::netlink::peer::PeerFacts;
 use crate::netlink::{Link, Netlink, NetlinkError};
+use names::NameServers;
 use plan::Setup;
 use state::State;
 use store::{Store, StoreError};
@@ -121,6 +127,7 @@ pub struct Controller {
     is_torn_down: bool,
     /// The port slot that was rechecked last.
     rechecked: u16,
+    name_servers: NameServers,
 }
 
 impl Controller {
@@ -181,11 +188,17 @@ impl Controller {
             Request::FdbAdd(spec) => self.fdb_add(&spec),
             Request::FdbDel(key) => self.fdb_del(&key),
             Request::FdbFlush(flush) => self.fdb_flush(&flush),
-            Request::NetworkCreate(spec) => self.network_create(spec),
+            Request::NetworkCreate(spec) => self.network_create(spec).await,
             Request::NetworkSet(change) => self.network_set(&change).await,
             Request::NetworkRemove { name, force } => self.network_remove(&name, force).await,
-            Request::NetworkList => self.network_list(),
-            Request::NetworkInspect { name } => self.network_inspect(&name),
+            Request::NetworkList => self.network_list().await,
+            Request::NetworkInspect { name } => self.network_inspect(&name).await,
+            Request::AddressList { network } => self.address_list(&network),
+            Request::AddressReserve(wish) => self.address_reserve(&wish),
+            Request::AddressRelease { network, ip } => self.address_release(&network, ip),
+            Request::PublishAdd(publish) => self.publish_add(publish).await,
+            Request::PublishDel(publish) => self.publish_del(&publish).await,
+            Request::PublishShow(filter) => self.publish_show(&filter),
             Request::Stats { link } => self.stats(link.as_deref()),
             Request::Takeover { bridge } => self.takeover(&bridge).await,
             Request::Release { bridge } => self.release_bridge(&bridge).await,
@@ -199,6 +212,8 @@ impl Controller {
         self.sweep_some();
         self.neighbours.forget_floods(self.datapath.now_ns());
         self.recheck_ports().await;
+        self.mend_gateways().await;
+        self.mend_name_servers().await;
         self.recheck_bridges().await;
     }
 

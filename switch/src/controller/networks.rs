@@ -18,7 +18,7 @@ const MTU_MOST: u32 = 65_000;
 const AGEING_MOST_S: u32 = 1_000_000;
 
 impl Controller {
-    pub(super) fn network_create(&mut self, spec: NetworkSpec) -> Result<Reply, ApiError> {
+    pub(super) async fn network_create(&mut self, spec: NetworkSpec) -> Result<Reply, ApiError> {
         check_name(&spec.name)?;
         check_mtu(spec.mtu)?;
         check_ageing(spec.ageing)?;
@@ -29,6 +29,7 @@ impl Controller {
                 format!("there is a network {} already: `vswitch network inspect` shows it", spec.name),
             ));
         }
+        let pools = self.plan_pools(&spec).await?;
         let id = self.state.free_network_id(self.limits.networks).ok_or_else(|| {
             let most = self.limits.networks;
             ApiError::new(
@@ -45,6 +46,7 @@ impl Controller {
             internal: spec.internal,
             vlan_aware: spec.vlan_aware,
             labels: spec.labels,
+            gateway: None,
         };
         self.state.networks.insert(spec.name.clone(), network);
         if let Err(error) = self.save() {
@@ -52,7 +54,13 @@ impl Controller {
             return Err(error);
         }
         self.view.domains.insert(domain, spec.name.clone());
-        self.network_inspect(&spec.name)
+        if !pools.is_empty()
+            && let Err(error) = self.gateway_add(&spec.name, pools).await
+        {
+            self.forget_network(&spec.name)?;
+            return Err(error);
+        }
+        self.network_inspect(&spec.name).await
     }
 
     pub(super) async fn network_set(&mut self, change: &NetworkChange) -> Result<Reply, ApiError> {
@@ -67,7 +75,8 @@ impl Controller {
         for port in self.ports_of(&change.name) {
             self.converge(port).await?;
         }
-        self.network_inspect(&change.name)
+        self.ensure_gateway(&change.name).await?;
+        self.network_inspect(&change.name).await
     }
 
     pub(super) async fn network_remove(&mut self, name: &str, force: bool) -> Result<Reply, ApiError> {
@@ -79,7 +88,9 @@ impl Controller {
             ));
         }
         self.check_not_taken(name)?;
-        let ports = self.ports_of(name);
+        let mut ports = self.ports_of(name);
+        // The gateway is no tenant: it goes last, and with the network.
+        ports.retain(|port| self.state.gateway_of_port(*port).is_none());
         if !ports.is_empty() && !force {
             let count = ports.len();
             return Err(ApiError::new(
@@ -91,25 +102,30 @@ impl Controller {
         for port in ports {
             self.remove_port(port).await?;
         }
-        if let Some(network) = self.state.networks.remove(name) {
-            self.view.domains.remove(&network.domain);
-        }
-        self.save()?;
+        self.gateway_remove(name).await?;
+        self.forget_network(name)?;
         Ok(Reply::Done(Done { changed }))
     }
 
-    pub(super) fn network_list(&self) -> Result<Reply, ApiError> {
-        let networks =
-            self.state.networks.keys().map(|name| self.network_json(name)).collect::<Result<_, _>>()?;
-        Ok(Reply::Networks(networks))
+    fn forget_network(&mut self, name: &str) -> Result<(), ApiError> {
+        if let Some(network) = self.state.networks.remove(name) {
+            self.view.domains.remove(&network.domain);
+        }
+        self.save()
     }
 
-    pub(super) fn network_inspect(&self, name: &str) -> Result<Reply, ApiError> {
+    pub(super) async fn network_list(&self) -> Result<Reply, ApiError> {
+        let mtu = self.way_out_mtu().await;
+        let one = |name: &String| self.network_json(name, mtu);
+        Ok(Reply::Networks(self.state.networks.keys().map(one).collect::<Result<_, _>>()?))
+    }
+
+    pub(super) async fn network_inspect(&self, name: &str) -> Result<Reply, ApiError> {
         self.check_network(name)?;
-        Ok(Reply::Networks(vec![self.network_json(name)?]))
+        Ok(Reply::Networks(vec![self.network_json(name, self.way_out_mtu().await)?]))
     }
 
-    fn network_json(&self, name: &str) -> Result<Network, ApiError> {
+    fn network_json(&self, name: &str, way_out_mtu: u32) -> Result<Network, ApiError> {
         let network =
             self.state.networks.get(name).ok_or_else(|| ApiError::internal("a network without state"))?;
         let ports = self.state.ports.values().filter(|port| port.network == name);
@@ -121,7 +137,11 @@ impl Controller {
             driver: "vswitch".to_owned(),
             scope: "local".to_owned(),
             internal: network.internal,
+            has_ipv6: self.has_ipv6(network),
+            ipam: self.ipam_json(network),
+            containers: self.containers_json(name),
             labels: network.labels.clone(),
+            gateway: self.gateway_json(network, way_out_mtu),
             ports,
             ageing: network.ageing_s,
             mtu: network.mtu,
@@ -190,8 +210,8 @@ fn check_supported(spec: &NetworkSpec) -> Result<(), ApiError> {
             format!("network {}: this version has no {what}: leave the option out", spec.name),
         ))
     };
-    if !spec.subnets.is_empty() || !spec.gateways.is_empty() {
-        return refuse("networks with subnets and gateways");
+    if spec.vlan_aware && !spec.subnets.is_empty() {
+        return refuse("VLAN-aware networks with subnets");
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! `port add`, `port set`, `port del`.
 
+use std::net::IpAddr;
+
 use vswitch_common::mac::MacAddr;
 use vswitch_common::port::PortId;
 
 use super::plan::{Setup, execute, plan};
-use super::state::{Attached, PortOptions, PortState};
+use super::state::{PortOptions, PortState};
 use super::{Controller, datapath_failed, netlink_failed, vlans};
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::types::{DEFAULT_NETWORK, Done, EventKind, PortSpec, PortVlan, Reply};
@@ -32,6 +34,7 @@ impl Controller {
         self.check_link(&spec.link).await?;
         let mut options = PortOptions::default();
         merge(&mut options, &spec)?;
+        self.check_addresses(&network, None, &options.ips)?;
         let port = self.make_port(&spec.link, &network, options).await?;
         Ok(Reply::Ports(vec![self.port_json(port)?]))
     }
@@ -51,18 +54,7 @@ impl Controller {
             .state
             .free_place(network)
             .ok_or_else(|| full(&format!("all places of network {network}")))?;
-        let state = PortState {
-            link: link.to_owned(),
-            ifindex: 0,
-            network: network.to_owned(),
-            place,
-            options,
-            attached: Attached::default(),
-            hook_reason: String::new(),
-            silenced: None,
-            preparation: None,
-            entries: Vec::new(),
-        };
+        let state = PortState::new(link.to_owned(), network.to_owned(), place, options);
         self.state.ports.insert(port.0, state);
         let cleared = self.datapath.clear_counters(port).map_err(|e| datapath_failed(&e));
         let made = match cleared {
@@ -73,6 +65,7 @@ impl Controller {
             self.unmake(port).await;
             return Err(error);
         }
+        self.publish_names(network).await;
         self.publish(EventKind::PortAdded { port: link.to_owned() });
         Ok(port)
     }
@@ -87,6 +80,10 @@ impl Controller {
         self.check_options(&spec, &network, &before.options.vlan)?;
         let mut after = before.clone();
         merge(&mut after.options, &spec)?;
+        if has_identity(&spec) {
+            self.check_no_gateway(port)?;
+        }
+        self.check_addresses(&network, Some(port), &after.options.ips)?;
         if let Some(network) = spec.network.filter(|network| *network != before.network) {
             self.check_may_leave(port)?;
             after.place =
@@ -103,6 +100,7 @@ impl Controller {
             self.send_home(port)?;
         }
         self.withdraw_entries(port)?;
+        let (gone, left) = (before.options.ips.clone(), before.network.clone());
         self.state.ports.insert(port.0, after);
         if let Err(error) = self.converge(port).await {
             self.state.ports.insert(port.0, before);
@@ -112,12 +110,20 @@ impl Controller {
         }
         self.install_entries(port)?;
         self.save()?;
+        let is_kept =
+            |ip: &IpAddr| self.state.ports.get(&port.0).is_some_and(|state| state.options.ips.contains(ip));
+        let gone: Vec<IpAddr> = gone.into_iter().filter(|ip| !is_kept(ip)).collect();
+        self.forget_hosts(&gone).await;
+        for network in [&left, &network] {
+            self.publish_names(network).await;
+        }
         Ok(Reply::Ports(vec![self.port_json(port)?]))
     }
 
     pub(super) async fn port_del(&mut self, link: &str) -> Result<Reply, ApiError> {
         let port = self.port_of(link)?;
         self.check_may_leave(port)?;
+        self.check_no_gateway(port)?;
         self.remove_port(port).await?;
         Ok(Reply::Done(Done { changed: 1 }))
     }
@@ -127,7 +133,13 @@ impl Controller {
         let link = self.link_name(port);
         self.take_apart(port).await?;
         self.send_home(port)?;
+        let gone =
+            self.state.ports.get(&port.0).map(|state| (state.network.clone(), state.options.ips.clone()));
         self.forget(port)?;
+        if let Some((network, ips)) = gone {
+            self.forget_hosts(&ips).await;
+            self.publish_names(&network).await;
+        }
         self.publish(EventKind::PortRemoved { port: link });
         Ok(())
     }
@@ -267,6 +279,11 @@ fn check_storm(spec: &PortSpec) -> Result<(), ApiError> {
         )),
         None => Ok(()),
     }
+}
+
+/// Whether the network or the host behind the port is said.
+fn has_identity(spec: &PortSpec) -> bool {
+    spec.network.is_some() || spec.name.is_some() || spec.mac.is_some() || spec.ips.is_some()
 }
 
 /// Takes over what was said.

@@ -13,8 +13,10 @@ use vswitch_common::port::PortId;
 use vswitch_common::vlan::{VIDS, VlanId};
 
 use super::takeover::TakeoverState;
-use crate::api::types::{DEFAULT_NETWORK, HookChoice, PortVlan, StormKind};
+use crate::api::types::{DEFAULT_NETWORK, HookChoice, PortVlan, Publish, StormKind};
 use crate::datapath::{TcMode, XdpMode};
+use crate::gateway::GatewayState;
+use crate::gateway::sysctl::ChangedSwitches;
 use crate::netlink::Link;
 use crate::netlink::hostend::SilencedLink;
 use crate::netlink::peer::PeerPreparation;
@@ -40,6 +42,15 @@ pub struct State {
     /// The bpffs that an earlier run mounted and a teardown unmounts.
     #[serde(default)]
     pub mounted: Option<std::path::PathBuf>,
+    /// Published ports.
+    #[serde(default)]
+    pub publishes: Vec<Publish>,
+    /// Whether there may be rules for gateways.
+    #[serde(default)]
+    pub has_rules: bool,
+    /// Switches of the host that were changed for its gateways.
+    #[serde(default)]
+    pub switches: ChangedSwitches,
 }
 
 impl Default for State {
@@ -51,6 +62,9 @@ impl Default for State {
             ports: BTreeMap::new(),
             takeovers: BTreeMap::new(),
             mounted: None,
+            publishes: Vec::new(),
+            has_rules: false,
+            switches: ChangedSwitches::new(),
         }
     }
 }
@@ -72,6 +86,9 @@ pub struct NetworkState {
     pub vlan_aware: bool,
     /// Free-form labels.
     pub labels: BTreeMap<String, String>,
+    /// What joins it to the host's stack, if it has a subnet.
+    #[serde(default)]
+    pub gateway: Option<GatewayState>,
 }
 
 impl Default for NetworkState {
@@ -84,6 +101,7 @@ impl Default for NetworkState {
             internal: false,
             vlan_aware: false,
             labels: BTreeMap::new(),
+            gateway: None,
         }
     }
 }
@@ -130,6 +148,9 @@ pub struct PortOptions {
     pub mac_limit: Option<u32>,
     /// DHCP servers and routers may be behind it.
     pub trusted: bool,
+    /// What is behind it routes: it speaks for addresses beyond its own.
+    #[serde(default)]
+    pub router: bool,
     /// Host name behind the port.
     pub name: Option<String>,
     /// Host MAC.
@@ -162,6 +183,7 @@ impl Default for PortOptions {
             flood: true,
             mac_limit: None,
             trusted: false,
+            router: false,
             name: None,
             mac: None,
             ips: Vec::new(),
@@ -192,6 +214,23 @@ pub struct EntryState {
 }
 
 impl PortState {
+    /// A port whose link is still to be found.
+    #[must_use]
+    pub fn new(link: String, network: String, place: u16, options: PortOptions) -> Self {
+        Self {
+            link,
+            ifindex: 0,
+            network,
+            place,
+            options,
+            attached: Attached::default(),
+            hook_reason: String::new(),
+            silenced: None,
+            preparation: None,
+            entries: Vec::new(),
+        }
+    }
+
     /// Whether the link, which has the port's index, is the one that was added and not a later one with its number: the
     /// name may change and the address may, but not both at once.
     #[must_use]
@@ -244,6 +283,14 @@ impl State {
             .find(|id| !self.networks.values().any(|network| network.id == *id))
     }
 
+    /// The network whose gateway the port is.
+    #[must_use]
+    pub fn gateway_of_port(&self, port: PortId) -> Option<(&str, &GatewayState)> {
+        let name = &self.ports.get(&port.0)?.network;
+        let gateway = self.networks.get(name)?.gateway.as_ref()?;
+        (gateway.port == port.0).then_some((name, gateway))
+    }
+
     /// The first domain of the lowest free block for a VLAN-aware network.
     #[must_use]
     pub fn free_vlan_block(&self) -> Option<u16> {
@@ -265,18 +312,8 @@ mod tests {
     use super::*;
 
     fn port(link: &str, place: u16) -> PortState {
-        PortState {
-            link: link.to_owned(),
-            ifindex: 7,
-            network: DEFAULT_NETWORK.to_owned(),
-            place,
-            options: PortOptions::default(),
-            attached: Attached::default(),
-            hook_reason: String::new(),
-            silenced: None,
-            preparation: None,
-            entries: Vec::new(),
-        }
+        let network = DEFAULT_NETWORK.to_owned();
+        PortState { ifindex: 7, ..PortState::new(link.to_owned(), network, place, PortOptions::default()) }
     }
 
     #[test]

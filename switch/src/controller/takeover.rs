@@ -73,7 +73,7 @@ impl Controller {
         self.check_bridge(&bridge).await?;
         let number = self.free_number().await?;
         let labels = BTreeMap::from([(LABEL.to_owned(), name.to_owned())]);
-        self.network_create(NetworkSpec { name: name.to_owned(), labels, ..NetworkSpec::default() })?;
+        self.network_create(NetworkSpec { name: name.to_owned(), labels, ..NetworkSpec::default() }).await?;
         self.state.takeovers.insert(name.to_owned(), TakeoverState { number, ..TakeoverState::default() });
         let result = match self.save() {
             Ok(()) => self.bring_about(name).await,

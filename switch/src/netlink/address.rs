@@ -1,9 +1,11 @@
-//! The addresses of a link, for telling who is behind it and whether somebody uses it.
+//! The addresses of a link: for telling who is behind it and whether somebody uses it, and for giving it one of ours.
 
+use std::io;
 use std::net::IpAddr;
 
-use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::{LinkIndex, Netlink, NetlinkError};
 
@@ -21,19 +23,51 @@ impl Netlink {
     /// 2.5.6), which every link makes for itself.
     ///
     /// # Errors
-    /// [`NetlinkError::Link`]; a link that does not exist has no addresses.
+    /// [`NetlinkError::List`]; a link that does not exist has no addresses.
     pub async fn addresses(&self, index: LinkIndex) -> Result<Vec<LinkAddress>, NetlinkError> {
+        let all = self.all_addresses().await?;
+        Ok(all.into_iter().filter(|(link, _)| *link == index).map(|(_, address)| address).collect())
+    }
+
+    /// The same of all links.
+    ///
+    /// # Errors
+    /// [`NetlinkError::List`].
+    pub async fn all_addresses(&self) -> Result<Vec<(LinkIndex, LinkAddress)>, NetlinkError> {
         let answers = self
             .ask_dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()))
             .await
-            .map_err(|source| NetlinkError::of_link("list the addresses of", index, source))?;
-        Ok(answers
-            .iter()
-            .filter_map(|answer| match answer {
-                RouteNetlinkMessage::NewAddress(message) if message.header.index == index.0 => given(message),
-                _ => None,
-            })
-            .collect())
+            .map_err(|source| NetlinkError::List { source })?;
+        let of_link = |answer: &RouteNetlinkMessage| match answer {
+            RouteNetlinkMessage::NewAddress(message) => {
+                given(message).map(|address| (LinkIndex(message.header.index), address))
+            }
+            _ => None,
+        };
+        Ok(answers.iter().filter_map(of_link).collect())
+    }
+
+    /// Gives a link an address, usable at once: nobody is asked whether they have it already. One that it has is fine.
+    ///
+    /// # Errors
+    /// [`NetlinkError::NoSuchLink`], [`NetlinkError::Link`].
+    pub async fn add_address(&self, index: LinkIndex, address: LinkAddress) -> Result<(), NetlinkError> {
+        let mut message = AddressMessage::default();
+        message.header.index = index.0;
+        message.header.prefix_len = address.prefix_len;
+        message.attributes.push(AddressAttribute::Address(address.address));
+        message.attributes.push(AddressAttribute::Local(address.address));
+        match address.address {
+            IpAddr::V4(_) => message.header.family = AddressFamily::Inet,
+            IpAddr::V6(_) => {
+                message.header.family = AddressFamily::Inet6;
+                message.header.flags = AddressHeaderFlags::Nodad;
+            }
+        }
+        match self.ask_ack_with(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL).await {
+            Err(source) if source.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            done => done.map_err(|source| NetlinkError::of_link("give an address to", index, source)),
+        }
     }
 }
 
@@ -50,4 +84,28 @@ fn given(message: &AddressMessage) -> Option<LinkAddress> {
     let address = own?;
     let is_link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
     (!is_link_local).then_some(LinkAddress { address, prefix_len: message.header.prefix_len })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netlink::scratch::{Scratch, index};
+
+    #[test]
+    fn an_address_is_given_once_and_usable_at_once() {
+        let Some(ns) = Scratch::new() else { return };
+        ns.ip("link add ha type veth peer name hb");
+        ns.ip("link set dev hb up");
+        ns.ip("link set dev ha up");
+        ns.block_on(async |netlink| {
+            let link = index(&netlink, "ha").await;
+            let v4 = LinkAddress { address: [10, 1, 0, 1].into(), prefix_len: 24 };
+            let v6 = LinkAddress { address: "fd00:1::1".parse().unwrap(), prefix_len: 64 };
+            for address in [v4, v6, v4, v6] {
+                netlink.add_address(link, address).await.unwrap();
+            }
+            assert_eq!(netlink.addresses(link).await.unwrap(), [v4, v6]);
+        });
+        assert!(!ns.ip("addr show dev ha").contains("fd00:1::1/64 scope global tentative"));
+    }
 }

@@ -68,7 +68,7 @@ pub enum NetlinkError {
         source: io::Error,
     },
     /// A request about all links failed.
-    #[error("cannot list the links")]
+    #[error("cannot list the links, addresses or routes")]
     List {
         /// Why not.
         source: io::Error,
@@ -144,6 +144,12 @@ pub enum NetlinkError {
     NamespaceWork {
         /// Its inode.
         inode: u64,
+    },
+    /// Connections cannot be listed or forgotten.
+    #[error("cannot forget tracked connections")]
+    Conntrack {
+        /// Why not.
+        source: io::Error,
     },
     /// A file below `/proc/sys` cannot be read or written.
     #[error("cannot {action} {path:?}")]

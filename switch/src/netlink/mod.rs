@@ -7,6 +7,7 @@
 pub mod address;
 pub mod bridge;
 pub mod channels;
+pub mod conntrack;
 pub mod error;
 pub mod hostend;
 pub mod link;
@@ -15,6 +16,7 @@ pub mod namespace;
 mod nsid;
 pub mod offload;
 pub mod peer;
+pub mod route;
 #[cfg(test)]
 mod scratch;
 mod socket;

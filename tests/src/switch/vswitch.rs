@@ -1,5 +1,6 @@
 //! The real vswitch as a child process in the switch's namespace, driven by nothing but its CLI.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 use std::sync::Arc;
@@ -23,6 +24,8 @@ const START_TIME: Duration = Duration::from_secs(30);
 pub struct SwitchOptions {
     /// Further arguments of `vswitch run`.
     pub extra: Vec<String>,
+    /// A program and its arguments that becomes the controller: `env PATH=…`, `unshare …`; none if empty.
+    pub launcher: Vec<String>,
 }
 
 /// A controller and its CLI.
@@ -55,8 +58,15 @@ impl Switch {
         assert!(self.controller.is_none(), "the controller is running");
         self.starts += 1;
         let log = self.log_path();
-        let mut command = self.namespace.command(binary());
-        command.arg("run").arg("--socket").arg(self.socket()).arg("--state-dir").arg(self.state_dir());
+        let mut words = self.options.launcher.iter().map(OsString::from).chain([binary().into_os_string()]);
+        let mut command = self.namespace.command(words.next().expect("the binary at least"));
+        command
+            .args(words)
+            .arg("run")
+            .arg("--socket")
+            .arg(self.socket())
+            .arg("--state-dir")
+            .arg(self.state_dir());
         command.arg("--bpffs").arg(self.bpffs()).arg("--no-docker-plugin").args(&self.options.extra);
         let mut controller = Process::start(&mut command, &log);
         let ready = poll(START_TIME, || {
@@ -71,6 +81,11 @@ impl Switch {
             }
             None => panic!("vswitch was not ready within {START_TIME:?}:\n{log}"),
         }
+    }
+
+    /// How it is run from the next start on.
+    pub fn options_mut(&mut self) -> &mut SwitchOptions {
+        &mut self.options
     }
 
     /// Path of the control socket.

@@ -32,7 +32,7 @@ const fn package(name: &'static str, program: &'static str, purpose: &'static st
 /// Debian's Docker engine.
 const ENGINE: &str = "docker.io";
 
-pub(crate) const PACKAGES: [Package; 15] = [
+pub(crate) const PACKAGES: [Package; 16] = [
     package("bpftool", "bpftool", "look at loaded programs and maps"),
     package("iproute2", "ip", "namespaces, links, addresses"),
     package("ethtool", "ethtool", "offloads of links"),
@@ -42,6 +42,7 @@ pub(crate) const PACKAGES: [Package; 15] = [
     package("iputils-ping", "ping", "reachability"),
     package("radvd", "radvd", "router advertisements as a client meets them"),
     package("dnsmasq-base", "dnsmasq", "a DHCP and DNS server to talk to"),
+    package("bind9-dnsutils", "dig", "names asked for by UDP, TCP and EDNS"),
     package("isc-dhcp-client", "dhclient", "a DHCP client"),
     package("busybox-static", "busybox", "the content of container images"),
     package(ENGINE, "dockerd", "a Docker engine to serve and to take over from"),

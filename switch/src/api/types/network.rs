@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use vswitch_common::mac::MacAddr;
 
 /// What `network create` asks for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -57,9 +58,21 @@ pub struct Network {
     /// No way out.
     #[serde(rename = "Internal")]
     pub internal: bool,
+    /// Has a subnet of IPv6.
+    #[serde(rename = "EnableIPv6", default)]
+    pub has_ipv6: bool,
+    /// Subnets and gateways.
+    #[serde(rename = "IPAM", default)]
+    pub ipam: Ipam,
+    /// Hosts that something is known of, by the link of their port.
+    #[serde(rename = "Containers", default)]
+    pub containers: BTreeMap<String, Container>,
     /// Labels.
     #[serde(rename = "Labels")]
     pub labels: BTreeMap<String, String>,
+    /// What joins the network to the host's stack; null without a subnet.
+    #[serde(default)]
+    pub gateway: Option<Gateway>,
     /// Ports' link names.
     pub ports: Vec<String>,
     /// Seconds; 0 is never.
@@ -70,4 +83,83 @@ pub struct Network {
     pub vlan_aware: bool,
     /// Dynamic and other FDB entries of the network.
     pub fdb_entries: u64,
+}
+
+/// Where a network's addresses come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ipam {
+    /// `default`: addresses are given by vswitch. `null`: the network has no subnet.
+    #[serde(rename = "Driver")]
+    pub driver: String,
+    /// One for each subnet.
+    #[serde(rename = "Config")]
+    pub config: Vec<SubnetConfig>,
+}
+
+/// One subnet of a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubnetConfig {
+    /// In CIDR form.
+    #[serde(rename = "Subnet")]
+    pub subnet: String,
+    /// The gateway's address in it.
+    #[serde(rename = "Gateway")]
+    pub gateway: IpAddr,
+}
+
+/// A host of a network, as far as somebody said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// Its name; empty where nobody said one, as with the rest.
+    #[serde(rename = "Name")]
+    pub name: String,
+    /// Its MAC.
+    #[serde(rename = "MacAddress")]
+    pub mac: String,
+    /// Its first IPv4 address with the length of the subnet's prefix.
+    #[serde(rename = "IPv4Address")]
+    pub ipv4: String,
+    /// And IPv6.
+    #[serde(rename = "IPv6Address")]
+    pub ipv6: String,
+}
+
+/// What joins a network to the host's stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gateway {
+    /// The link that the host's stack has, with the gateway's addresses.
+    pub link: String,
+    /// The link that is a port of the network.
+    pub port: String,
+    /// Its MAC.
+    pub mac: MacAddr,
+    /// What hosts of the network should have for an MTU to get everything out unfragmented, in bytes.
+    pub mtu: u32,
+}
+
+/// What reserving an address asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AddressWish {
+    /// The network's name.
+    pub network: String,
+    /// Just this one; else the next that is free.
+    pub ip: Option<IpAddr>,
+    /// Of this subnet of the network, in CIDR form; else of the first.
+    pub subnet: Option<String>,
+}
+
+/// An address of a network and who has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// The network's name.
+    pub network: String,
+    /// The address.
+    pub ip: IpAddr,
+    /// Its subnet in CIDR form.
+    pub subnet: String,
+    /// The subnet's gateway.
+    pub gateway: IpAddr,
+    /// `gateway`, `reserved`, or the link of the port.
+    pub holder: String,
 }

@@ -55,13 +55,33 @@ pub(crate) fn network(name: &str) -> Network {
         driver: "vswitch".to_string(),
         scope: "local".to_string(),
         internal: false,
+        has_ipv6: false,
+        ipam: Ipam::default(),
+        containers: [].into(),
         labels: [("tier".to_string(), "front".to_string())].into(),
+        gateway: None,
         ports: vec!["veth0".to_string()],
         ageing: 300,
         mtu: None,
         vlan_aware: false,
         fdb_entries: 2,
     }
+}
+
+/// An address that was reserved.
+pub(crate) fn address() -> Address {
+    Address {
+        network: "blue".to_string(),
+        ip: [10, 1, 0, 2].into(),
+        subnet: "10.1.0.0/24".to_string(),
+        gateway: [10, 1, 0, 1].into(),
+        holder: "reserved".to_string(),
+    }
+}
+
+/// A published range.
+pub(crate) fn publish() -> Publish {
+    Publish::parse("blue", "[2001:db8::1]:8000-8010:[fd00::2]:80-90/udp").expect("a published range")
 }
 
 /// A dynamic entry.
@@ -106,6 +126,8 @@ pub(crate) fn reply_to(request: &Request) -> Reply {
         | Request::NetworkSet(_)
         | Request::NetworkList
         | Request::NetworkInspect { .. } => Reply::Networks(vec![network("default")]),
+        Request::AddressList { .. } | Request::AddressReserve(_) => Reply::Addresses(vec![address()]),
+        Request::PublishAdd(_) | Request::PublishShow(_) => Reply::Publishes(vec![publish()]),
         Request::Stats { .. } => {
             Reply::Stats(vec![PortStats { name: "veth0".to_string(), counters: counters() }])
         }
@@ -115,6 +137,8 @@ pub(crate) fn reply_to(request: &Request) -> Reply {
         | Request::FdbDel(_)
         | Request::FdbFlush(_)
         | Request::NetworkRemove { .. }
+        | Request::AddressRelease { .. }
+        | Request::PublishDel(_)
         | Request::Release { .. } => Reply::Done(Done { changed: 1 }),
     }
 }
@@ -165,6 +189,14 @@ pub(crate) fn requests() -> Vec<Request> {
         Request::NetworkRemove { name: link(), force: true },
         Request::NetworkList,
         Request::NetworkInspect { name: link() },
+        Request::AddressList { network: link() },
+        Request::AddressReserve(AddressWish { network: link(), ip: "fd00::2".parse().ok(), subnet: None }),
+        Request::AddressRelease { network: link(), ip: [10, 1, 0, 2].into() },
+        Request::PublishAdd(publish()),
+        Request::PublishDel(publish()),
+        Request::PublishDel(Publish { host_ip: None, network: link(), ..publish() }),
+        Request::PublishShow(PublishFilter::default()),
+        Request::PublishShow(PublishFilter { network: network() }),
         Request::Stats { link: None },
         Request::Stats { link: Some(link()) },
     ]

@@ -1,0 +1,54 @@
+//! The rules of all gateways: one nftables table of our own, replaced as a whole by one transaction.
+//!
+//! So there is no moment without rules, and nothing of anybody else's is read or written. The table stays when the
+//! controller leaves, and connections that are under way do not notice its replacement: what was decided about them is in
+//! conntrack. Chains have the usual priorities; what another table drops stays dropped, and what we accept another may drop.
+
+mod expression;
+mod rules;
+
+use std::io;
+use std::process::Stdio;
+
+use nftables::schema::Nftables;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+
+pub use rules::{Side, remove, replace};
+
+/// Why there are no rules.
+#[derive(Debug, thiserror::Error)]
+pub enum NatError {
+    /// No program for it.
+    #[error("nft is not installed, which networks with a subnet need: install the package nftables")]
+    NoNft,
+    /// The program does not run.
+    #[error("cannot run nft")]
+    Run(#[source] io::Error),
+    /// The kernel or nft refuses the rules.
+    #[error("nft refuses the rules: {0}")]
+    Refused(String),
+}
+
+/// Carries out a transaction.
+///
+/// # Errors
+/// [`NatError`]; then nothing was changed.
+pub async fn apply(transaction: &Nftables<'_>) -> Result<(), NatError> {
+    let text = serde_json::to_vec(transaction).map_err(|error| NatError::Run(error.into()))?;
+    let mut command = Command::new("nft");
+    command.args(["-j", "-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut nft = command.spawn().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => NatError::NoNft,
+        _ => NatError::Run(error),
+    })?;
+    if let Some(mut stdin) = nft.stdin.take() {
+        // If it ends before it has read all, it says why.
+        let _broken = stdin.write_all(&text).await;
+    }
+    let output = nft.wait_with_output().await.map_err(NatError::Run)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(NatError::Refused(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+}

@@ -1,0 +1,8 @@
+//! Networks with a subnet: the gateway, its addresses, and what is reached through it.
+
+mod addresses;
+mod link;
+mod names;
+mod nat;
+mod publish;
+mod world;

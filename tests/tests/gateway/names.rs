@@ -1,0 +1,175 @@
+//! The DNS server on the gateway, asked by dig as a container's programs would.
+
+use std::net::{IpAddr, UdpSocket};
+
+use vswitch_tests::prelude::*;
+
+use crate::world::{HOST, OUTSIDE, gateways, guest, network, world};
+
+/// What `dig` prints in short form: one line a record.
+fn dig(from: &Host, server: IpAddr, arguments: &[&str]) -> Vec<String> {
+    let server = format!("@{server}");
+    let output = from
+        .command("dig")
+        .args(["+short", "+tries=2", "+time=4", &server])
+        .args(arguments)
+        .output()
+        .expect("bind9-dnsutils is installed");
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+/// All that `dig` prints.
+fn dig_in_full(from: &Host, server: IpAddr, arguments: &[&str]) -> String {
+    let server = format!("@{server}");
+    let output = from.command("dig").args(["+tries=1", "+time=2", &server]).args(arguments).output();
+    String::from_utf8_lossy(&output.expect("bind9-dnsutils is installed").stdout).into_owned()
+}
+
+/// A world where the host's resolv.conf, for the controller alone, names a server outside.
+fn world_with_upstream(title: &str) -> (Lab, Host) {
+    let (mut lab, outside) = world(title);
+    let resolv = lab.scratch().path("resolv.conf");
+    std::fs::write(&resolv, format!("nameserver {OUTSIDE}\n")).expect("the lab's folder is writable");
+    let script = format!("mount --bind {} /etc/resolv.conf && exec \"$@\"", resolv.display());
+    lab.switch_mut().stop();
+    let launcher = ["unshare", "--mount", "sh", "-c", &script, "launcher"].map(str::to_owned);
+    lab.switch_mut().options_mut().launcher = launcher.into();
+    lab.switch_mut().start_again();
+    serve_outside(&mut lab, &outside, "dnsmasq", &[]);
+    (lab, outside)
+}
+
+/// A name server outside that knows `example.test`, and a name with an answer too long for UDP.
+fn serve_outside(lab: &mut Lab, outside: &Host, name: &str, extra: &[&str]) {
+    let long: Vec<String> = (0..200).map(|n| format!("--host-record=long.test,198.51.100.{n}")).collect();
+    let pid = format!("--pid-file={}", lab.scratch().path(&format!("{name}.pid")).display());
+    let mut arguments = vec![
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--no-resolv",
+        "--no-hosts",
+        "--log-facility=-",
+        "--user=root",
+        "--address=/example.test/198.51.100.7",
+        &pid,
+    ];
+    arguments.extend(long.iter().map(String::as_str));
+    arguments.extend(extra);
+    lab.daemon(outside, "dnsmasq", &arguments);
+    until("the name server outside to answer", SOON, || {
+        (dig(outside, OUTSIDE, &["example.test"]) == ["198.51.100.7"]).then_some(())
+    });
+}
+
+#[test]
+fn hosts_of_the_network_are_found_by_name_and_address() {
+    let (mut lab, _outside) = world_with_upstream("names");
+    network(&lab, "blue", 0, &[]);
+    network(&lab, "red", 1, &[]);
+    let (a, b) = (guest(&mut lab, "ann", "blue", 0), guest(&mut lab, "bob", "blue", 0));
+    let c = guest(&mut lab, "cleo", "red", 1);
+    for gateway in gateways(0) {
+        for transport in ["+notcp", "+tcp"] {
+            assert_eq!(dig(&a, gateway, &[transport, "bob"]), [b.ipv4().to_string()]);
+            assert_eq!(dig(&a, gateway, &[transport, "Bob.Blue"]), [b.ipv4().to_string()]);
+            assert_eq!(dig(&a, gateway, &[transport, "bob", "AAAA"]), [b.ipv6().to_string()]);
+            assert_eq!(dig(&a, gateway, &[transport, "-x", &b.ipv4().to_string()]), ["bob.blue."]);
+            assert_eq!(dig(&a, gateway, &[transport, "-x", &b.ipv6().to_string()]), ["bob.blue."]);
+        }
+    }
+    let [gateway, _] = gateways(0);
+    assert_eq!(dig(&a, gateway, &["gateway"]), [gateway.to_string()]);
+    // Nobody's TTL outlives a container.
+    let full = dig_in_full(&a, gateway, &["bob"]);
+    assert!(full.contains("bob.\t\t\t0\tIN\tA\t") && full.contains("EDNS: version: 0"), "{full}");
+    let old = dig_in_full(&a, gateway, &["+noedns", "bob"]);
+    assert!(!old.contains("EDNS") && old.contains("status: NOERROR"), "{old}");
+    let wrong = dig_in_full(&a, gateway, &["+edns=1", "+noednsneg", "bob"]);
+    assert!(wrong.contains("status: BADVERS"), "{wrong}");
+    // Another network's names are not here, and nobody else is told this one's.
+    assert!(dig(&a, gateway, &["cleo"]).is_empty());
+    assert!(dig_in_full(&a, gateway, &["-x", "10.77.0.77"]).contains("status: NXDOMAIN"));
+    assert!(dig_in_full(&c, gateway, &["bob"]).contains("no servers could be reached"));
+    assert_eq!(dig(&c, gateways(1)[0], &["cleo"]), [c.ipv4().to_string()]);
+    // What changes is known at once.
+    lab.switch().ok(&["port", "set", "bob0", "--name", "bee"]);
+    assert_eq!(dig(&a, gateway, &["bee"]), [b.ipv4().to_string()]);
+    assert!(dig(&a, gateway, &["bob"]).is_empty());
+    lab.switch().ok(&["port", "del", "bob0"]);
+    assert!(dig(&a, gateway, &["bee"]).is_empty());
+    lab.switch_mut().restart();
+    assert_eq!(dig(&a, gateway, &["ann"]), [a.ipv4().to_string()]);
+}
+
+#[test]
+fn other_names_are_asked_of_the_hosts_servers_also_from_within() {
+    let (mut lab, outside) = world_with_upstream("names");
+    network(&lab, "dark", 0, &["--internal"]);
+    let a = guest(&mut lab, "ann", "dark", 0);
+    let [gateway, gateway6] = gateways(0);
+    for server in [gateway, gateway6] {
+        assert_eq!(dig(&a, server, &["example.test"]), ["198.51.100.7"]);
+        assert_eq!(dig(&a, server, &["+tcp", "example.test"]), ["198.51.100.7"]);
+    }
+    // Too long for UDP: cut there, and whole by TCP, which dig turns to by itself.
+    assert_eq!(dig(&a, gateway, &["long.test"]).len(), 200);
+    // resolv.conf changes under way.
+    outside.namespace().ip(&["addr add 192.0.2.3/24 dev eth0"]);
+    let resolv = lab.scratch().path("resolv.conf");
+    std::fs::write(&resolv, "nameserver 192.0.2.222\nnameserver 192.0.2.3\n").expect("writable");
+    assert_eq!(
+        dig(&a, gateway, &["example.test"]),
+        ["198.51.100.7"],
+        "the first is not there, the second is"
+    );
+    std::fs::write(&resolv, "").expect("writable");
+    assert!(dig_in_full(&a, gateway, &["example.test"]).contains("status: SERVFAIL"));
+}
+
+#[test]
+fn hostile_queries_do_not_keep_others_from_their_answers() {
+    let (mut lab, _outside) = world_with_upstream("names");
+    network(&lab, "blue", 0, &[]);
+    let (a, b) = (guest(&mut lab, "ann", "blue", 0), guest(&mut lab, "bob", "blue", 0));
+    let [gateway, _] = gateways(0);
+    let resolv = lab.scratch().path("resolv.conf");
+    // A server that never answers.
+    std::fs::write(&resolv, "nameserver 192.0.2.222\n").expect("writable");
+    let _open: Vec<_> = a.run(|| {
+        let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
+        let query = [0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 4, b'n', b'o', b'n', b'e', 0, 0, 1, 0, 1];
+        for turn in 0..2_000_usize {
+            let _full = socket.send_to(&query[..turn % (query.len() + 1)], (gateway, 53));
+            let _full = socket.send_to(&query, (gateway, 53));
+        }
+        let open = || std::net::TcpStream::connect_timeout(&(gateway, 53).into(), Duration::from_secs(2));
+        (0..80).map_while(|_| open().ok()).collect()
+    });
+    assert_eq!(dig(&b, gateway, &["ann"]), [a.ipv4().to_string()]);
+    let resident_kb = || {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", lab.switch().pid().expect("it runs")));
+        let status = status.expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("a size");
+        line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).expect("a number")
+    };
+    assert!(resident_kb() < 300_000, "{} KiB", resident_kb());
+    assert!(!lab.switch().log().contains("panicked"));
+}
+
+#[test]
+fn a_taken_port_53_costs_names_and_nothing_else_until_it_is_free() {
+    let (mut lab, _outside) = world_with_upstream("names");
+    let ns = lab.switch_ns().clone();
+    let taken = ns.run(|| UdpSocket::bind(("0.0.0.0", 53)).expect("a free port"));
+    network(&lab, "blue", 0, &[]);
+    let a = guest(&mut lab, "ann", "blue", 0);
+    let [gateway, _] = gateways(0);
+    traffic::ping_address(&a, gateway, 56, 1);
+    traffic::ping_address(&a, HOST, 56, 1);
+    assert!(lab.switch().log().contains("port 53"), "it is said");
+    drop(taken);
+    until("names to be served", SOON, || {
+        (dig(&a, gateway, &["ann"]) == [a.ipv4().to_string()]).then_some(())
+    });
+}
