@@ -32,6 +32,23 @@ impl Namespace {
         namespace
     }
 
+    /// One that is there under this name; deleted on drop all the same.
+    #[must_use]
+    pub fn existing(name: &str) -> Self {
+        Self { name: name.to_owned() }
+    }
+
+    /// The power fails: the processes inside are killed, and an empty namespace takes its place under the same name.
+    ///
+    /// # Panics
+    /// When it cannot be made again.
+    pub fn remake(&self) {
+        crate::scratch::end_processes(&self.name);
+        let deleted = Command::new("ip").args(["netns", "del", &self.name]).output();
+        assert!(deleted.is_ok_and(|done| done.status.success()), "cannot delete namespace {}", self.name);
+        std::mem::forget(Self::create(&self.name));
+    }
+
     /// The name iproute2 knows.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -59,7 +59,7 @@ fn sweep(is_gone: impl Fn(u32) -> bool) {
 }
 
 /// Ends what runs in a namespace of the lab, except for this process, whose threads may be there.
-fn end_processes(namespace: &str) {
+pub(crate) fn end_processes(namespace: &str) {
     let Ok(found) = Command::new("ip").args(["netns", "pids", namespace]).output() else {
         return;
     };
@@ -71,7 +71,28 @@ fn end_processes(namespace: &str) {
     }
 }
 
+/// Removes the control group `name` and those in it, of every hierarchy.
+fn remove_cgroups(name: &str) {
+    let root = Path::new("/sys/fs/cgroup");
+    let hierarchies = fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
+    for group in hierarchies.chain([root.to_owned()]).map(|folder| folder.join(name)) {
+        remove_tree(&group);
+    }
+}
+
+/// Removes folders, the innermost first. Files in a control group are not removed, but go with it.
+fn remove_tree(folder: &Path) {
+    let inner = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in inner.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        remove_tree(&entry.path());
+    }
+    let _ = fs::remove_dir(folder);
+}
+
 fn remove(folder: &Path) {
+    if let Some(name) = folder.file_name().and_then(|name| name.to_str()) {
+        remove_cgroups(name);
+    }
     let _ = umount2(&folder.join("bpf"), MntFlags::MNT_DETACH);
     let _ = fs::remove_dir_all(folder);
 }
@@ -108,6 +129,28 @@ impl Scratch {
     #[must_use]
     pub fn bpffs(&self) -> PathBuf {
         self.folder.join("bpf")
+    }
+
+    /// Empties the bpffs, as a restart of the machine does.
+    ///
+    /// # Panics
+    /// When it cannot be mounted anew.
+    pub fn remount_bpffs(&self) {
+        let _was_mounted = umount2(&self.bpffs(), MntFlags::MNT_DETACH);
+        mount(Some("bpf"), &self.bpffs(), Some("bpf"), MsFlags::empty(), None::<&str>)
+            .expect("a bpffs was mounted here before");
+    }
+
+    /// A control group for the containers of an engine, as dockerd takes it: removed with the folder.
+    #[must_use]
+    pub fn cgroup(&self) -> String {
+        let name = self.folder.file_name().expect("the folder has a name");
+        format!("/{}", name.to_string_lossy())
+    }
+
+    /// Removes that control group, once no process is in it.
+    pub fn remove_cgroup(&self) {
+        remove_cgroups(&self.cgroup()[1..]);
     }
 
     /// Writes an executable script.

@@ -99,6 +99,14 @@ impl Host {
         Self { name: name.to_owned(), number, options, namespace, links: Arc::default() }
     }
 
+    /// A host that somebody else set up, with the addresses that `options` say; its namespace is deleted with it.
+    #[must_use]
+    pub fn adopt(name: &str, namespace: Namespace, options: HostOptions) -> Self {
+        let number = options.number.expect("an adopted host has a number");
+        let links = Arc::new(AtomicU32::new(1));
+        Self { name: name.to_owned(), number, options, namespace: Arc::new(namespace), links }
+    }
+
     /// The name, after which its links in the switch's namespace are called.
     #[must_use]
     pub fn name(&self) -> &str {

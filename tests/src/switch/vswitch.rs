@@ -26,6 +26,8 @@ pub struct SwitchOptions {
     pub extra: Vec<String>,
     /// A program and its arguments that becomes the controller: `env PATH=…`, `unshare …`; none if empty.
     pub launcher: Vec<String>,
+    /// Where it serves Docker engines; none is nowhere.
+    pub docker_plugin: Option<PathBuf>,
 }
 
 /// A controller and its CLI.
@@ -67,7 +69,12 @@ impl Switch {
             .arg(self.socket())
             .arg("--state-dir")
             .arg(self.state_dir());
-        command.arg("--bpffs").arg(self.bpffs()).arg("--no-docker-plugin").args(&self.options.extra);
+        command.arg("--bpffs").arg(self.bpffs());
+        match &self.options.docker_plugin {
+            Some(path) => command.arg("--docker-plugin").arg(path),
+            None => command.arg("--no-docker-plugin"),
+        };
+        command.args(&self.options.extra);
         let mut controller = Process::start(&mut command, &log);
         let ready = poll(START_TIME, || {
             let is_ready = controller.output().lines().any(|line| line.starts_with("ready"));

@@ -1,0 +1,3 @@
+//! A real Docker engine, with vswitch as its network driver.
+
+mod engine;
