@@ -8,7 +8,7 @@ mod options;
 mod segment;
 
 pub use host::{Host, HostOptions};
-pub use options::PortOptions;
+pub use options::{Membership, PortOptions};
 pub use segment::Segment;
 
 use std::path::Path;
@@ -97,7 +97,7 @@ impl Lab {
     pub fn switch(&self) -> &Switch {
         match &self.subject {
             Subject::Vswitch(switch) => switch,
-            Subject::LinuxBridge(_) => panic!("this test needs a vswitch, not a Linux bridge"),
+            other => panic!("this test needs a vswitch, not {}", other.name()),
         }
     }
 
@@ -109,7 +109,7 @@ impl Lab {
     pub fn switch_mut(&mut self) -> &mut Switch {
         match &mut self.subject {
             Subject::Vswitch(switch) => switch,
-            Subject::LinuxBridge(_) => panic!("this test needs a vswitch, not a Linux bridge"),
+            other => panic!("this test needs a vswitch, not {}", other.name()),
         }
     }
 
@@ -170,10 +170,19 @@ impl Lab {
 
     /// Makes a link of the switch's namespace a port, with the hook that is due where `options` name none.
     #[track_caller]
-    pub fn add_port(&mut self, link: &str, mut options: PortOptions) {
+    pub fn add_port(&mut self, link: &str, options: PortOptions) {
+        self.try_add_port(link, options).unwrap_or_else(|said| panic!("port {link}: {said}"));
+    }
+
+    /// As [`Lab::add_port`].
+    ///
+    /// # Errors
+    /// What the switch says that it cannot do.
+    #[track_caller]
+    pub fn try_add_port(&mut self, link: &str, mut options: PortOptions) -> Result<(), String> {
         options.hook = options.hook.or_else(|| self.hooks.of_port(self.ports));
         self.ports += 1;
-        self.subject.add_port(link, &options);
+        self.subject.try_add_port(link, &options)
     }
 
     /// A tap device as a port; the test is what is behind it.

@@ -16,6 +16,7 @@
 //! Nothing outside the lab's own namespaces is touched, and all of it goes away on drop, on panic and on SIGINT.
 
 pub mod bpf;
+pub mod conformance;
 pub mod docker;
 pub mod footprint;
 pub mod frame;

@@ -120,6 +120,7 @@ each_hook!(vswitch what_a_host_needs_before_it_has_an_address_passes, |lab| {
         ("duplicate address detection of link-local", frame::neighbour_solicitation((OWN_MAC, none), LINK_LOCAL)),
         ("a router solicitation", frame::router_solicitation((OWN_MAC, LINK_LOCAL))),
         ("a group report", ip::group_report(OWN_MAC, none)),
+        ("a group report over IPv4", ip::igmp_report(OWN_MAC, Ipv4Addr::UNSPECIFIED)),
         ("an advertisement of link-local", frame::neighbour_advertisement((OWN_MAC, LINK_LOCAL), (SOMEBODY, OWN_V6))),
     ]);
     assert!(guarded.drops().is_empty(), "{:?}", guarded.drops());

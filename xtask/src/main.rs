@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod conformance;
 mod demo;
 mod ebpf_cargo;
 mod install;
@@ -28,6 +29,7 @@ enum Verb {
     Check,
     Test(test::Arguments),
     Verifier(verifier::Arguments),
+    Conformance(conformance::Arguments),
     Install(install::Arguments),
     Uninstall(uninstall::Arguments),
 }
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Verb::Check => check::run(),
         Verb::Test(arguments) => test::run(&arguments),
         Verb::Verifier(arguments) => verifier::run(&arguments),
+        Verb::Conformance(arguments) => conformance::run(&arguments),
         Verb::Install(arguments) => install::run(&arguments),
         Verb::Uninstall(arguments) => uninstall::run(&arguments),
     });

@@ -22,6 +22,9 @@ pub struct GuardKey {
 /// Next header and protocol value of UDP.
 pub const UDP: u8 = 17;
 
+/// Protocol value of IGMP.
+const IGMP: u8 = 2;
+
 /// UDP ports of DHCP (RFC 2131) and DHCPv6 (RFC 8415 section 7.2).
 mod udp_port {
     pub(super) const DHCP_SERVER: u16 = 67;
@@ -82,12 +85,9 @@ pub const fn check_v4(
         return Ok(Ask::Nothing);
     }
     if u32::from_be_bytes(source) == 0 {
-        // A host without an address: DHCP, and nothing else.
-        return if destination_port == udp_port::DHCP_SERVER {
-            Ok(Ask::Nothing)
-        } else {
-            Err(DropReason::SpoofedIp)
-        };
+        // A host without an address: DHCP and group membership (RFC 3376 section 4.2.13), and nothing else.
+        let is_allowed = destination_port == udp_port::DHCP_SERVER || header[9] == IGMP;
+        return if is_allowed { Ok(Ask::Nothing) } else { Err(DropReason::SpoofedIp) };
     }
     Ok(Ask::V4(source))
 }

@@ -6,6 +6,7 @@ use vswitch_common::mac::MacAddr;
 
 use super::{IPV4, IPV6, ethernet};
 
+const IGMP: u8 = 2;
 const UDP: u8 = 17;
 const ICMPV6: u8 = 58;
 
@@ -110,6 +111,25 @@ pub fn group_report(mac: MacAddr, from: Ipv6Addr) -> Vec<u8> {
     let body = [&[0, 0, 0, 1, 4, 0, 0, 0][..], &all_nodes().1.octets()].concat();
     let report = icmpv6((mac, from), (group_mac(routers), routers), 143, &body);
     with_header(&report, 0, &[5, 2, 0, 0, 1, 0])
+}
+
+/// I listen to a group (IGMPv3, RFC 3376 section 4.2), with the router alert that it has as an option of IPv4.
+#[must_use]
+pub fn igmp_report(mac: MacAddr, from: Ipv4Addr) -> Vec<u8> {
+    let (reports, group) = (Ipv4Addr::new(224, 0, 0, 22), Ipv4Addr::new(239, 1, 2, 3));
+    let mut message = [&[0x22, 0, 0, 0, 0, 0, 0, 1, 4, 0, 0, 0][..], &group.octets()].concat();
+    let sum = internet_checksum(&[&message]);
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
+    let mut header = vec![0x46, 0xc0];
+    header.extend(short(24 + message.len()).to_be_bytes());
+    header.extend([0, 0, 0x40, 0, 1, IGMP, 0, 0]);
+    header.extend(from.octets());
+    header.extend(reports.octets());
+    header.extend([0x94, 4, 0, 0]);
+    let sum = internet_checksum(&[&header]);
+    header[10..12].copy_from_slice(&sum.to_be_bytes());
+    let to = MacAddr::from_octets([1, 0, 0x5e, 0, 0, 22]);
+    ethernet(to, mac, IPV4, &[header, message].concat())
 }
 
 /// The IPv6 packet with `count` headers of destination options in front of what it carries.

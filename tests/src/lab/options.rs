@@ -2,6 +2,17 @@
 
 use vswitch::api::types::Hook;
 
+/// The VLANs of a port, as the arguments of `port add` say them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Membership {
+    /// The VLAN of an access port.
+    pub access: Option<u16>,
+    /// The tagged VLANs of a trunk, `10,20,100-200` or `all`.
+    pub trunk: Option<String>,
+    /// The untagged VLAN of a trunk.
+    pub native: Option<u16>,
+}
+
 /// Options of one port; the default is a port of network `default` without VLANs.
 #[derive(Debug, Clone, Default)]
 pub struct PortOptions {
@@ -52,6 +63,26 @@ impl PortOptions {
     pub fn with(mut self, extra: &[&str]) -> Self {
         self.extra.extend(extra.iter().map(|&argument| argument.to_owned()));
         self
+    }
+
+    /// The VLANs among the further arguments, and the arguments that are left: for switches that are not vswitch.
+    ///
+    /// # Panics
+    /// When a VLAN ID is no number.
+    #[must_use]
+    pub fn membership(&self) -> (Membership, Vec<&str>) {
+        let (mut vlans, mut left) = (Membership::default(), Vec::new());
+        let mut arguments = self.extra.iter().map(String::as_str);
+        let number = |text: Option<&str>| text.and_then(|text| text.parse().ok()).expect("a VLAN ID");
+        while let Some(argument) = arguments.next() {
+            match argument {
+                "--access" => vlans.access = Some(number(arguments.next())),
+                "--native" => vlans.native = Some(number(arguments.next())),
+                "--trunk" => vlans.trunk = arguments.next().map(str::to_owned),
+                other => left.push(other),
+            }
+        }
+        (vlans, left)
     }
 
     /// As `vswitch port add LINK` takes them.

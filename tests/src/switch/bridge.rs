@@ -1,4 +1,5 @@
-//! The Linux bridge as a rival: STP, multicast snooping and VLAN filtering off, one bridge per network.
+//! The Linux bridge as a rival: STP and multicast snooping off, VLAN filtering only where a network should know VLANs, one
+//! bridge per network.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,7 +9,8 @@ use vswitch::api::types::{DEFAULT_NETWORK, FdbEntry, FdbKind};
 
 use vswitch_common::mac::MacAddr;
 
-use crate::lab::PortOptions;
+use super::NetworkOptions;
+use crate::lab::{Membership, PortOptions};
 use crate::namespace::Namespace;
 use crate::wait::{SOON, until};
 
@@ -23,30 +25,71 @@ impl Bridge {
     #[must_use]
     pub fn create(namespace: &Arc<Namespace>) -> Self {
         let mut bridge = Self { namespace: namespace.clone(), networks: BTreeSet::new() };
-        bridge.create_network(DEFAULT_NETWORK);
+        bridge
+            .create_network(DEFAULT_NETWORK, &NetworkOptions::default())
+            .expect("a plain bridge is in every kernel");
         bridge
     }
 
     /// Adds a bridge.
     ///
+    /// # Errors
+    /// What the kernel's bridge cannot do.
+    ///
     /// # Panics
     /// When there is one of that name.
     #[track_caller]
-    pub fn create_network(&mut self, name: &str) {
-        assert!(self.networks.insert(name.to_owned()), "there is a network {name} already");
+    pub fn create_network(&mut self, name: &str, options: &NetworkOptions) -> Result<(), String> {
+        assert!(!self.networks.contains(name), "there is a network {name} already");
         let link = link_of(name);
         self.namespace.ip(&[format!("link add name {link} type bridge stp_state 0 mcast_snooping 0")]);
+        if options.vlan_aware
+            && let Err(said) = self.try_ip(&format!("link set dev {link} type bridge vlan_filtering 1"))
+        {
+            self.namespace.ip(&[format!("link del dev {link}")]);
+            return Err(format!("not in this kernel: vlan_filtering: {said}"));
+        }
+        self.networks.insert(name.to_owned());
         self.namespace.sysctl(&format!("ipv6/conf/{link}/disable_ipv6"), "1");
         self.namespace.ip(&[format!("link set dev {link} up")]);
+        if let Some(age) = options.ageing {
+            self.set_ageing(name, age);
+        }
+        Ok(())
+    }
+
+    /// Removes a bridge.
+    #[track_caller]
+    pub fn delete_network(&mut self, name: &str) {
+        self.networks.remove(name);
+        self.namespace.ip(&[format!("link del dev {}", link_of(name))]);
+    }
+
+    /// What `ip` says of a command that may fail.
+    fn try_ip(&self, arguments: &str) -> Result<(), String> {
+        let mut ip = self.namespace.command("ip");
+        let output = ip.args(arguments.split(' ')).output().expect("iproute2 is installed");
+        let said = String::from_utf8_lossy(&output.stderr).trim().replace("RTNETLINK answers: ", "");
+        if output.status.success() { Ok(()) } else { Err(said) }
     }
 
     /// Enslaves a link.
     ///
+    /// # Errors
+    /// The option that a bridge port does not have.
+    ///
     /// # Panics
-    /// When the network is unknown or an option is one that a bridge port does not have.
+    /// When the network is unknown.
     #[track_caller]
-    pub fn add_port(&mut self, link: &str, options: &PortOptions) {
-        assert!(options.extra.is_empty(), "the bridge rival knows no {:?}", options.extra);
+    pub fn add_port(&mut self, link: &str, options: &PortOptions) -> Result<(), String> {
+        let (vlans, left) = options.membership();
+        let only_mac = match left[..] {
+            [] => None,
+            ["--mac", mac] => Some(mac.parse().expect("the test gives a MAC address")),
+            ["--mac", _, option, ..] | [option, ..] => {
+                return Err(format!("no such option of a port: {}", option.trim_start_matches('-')));
+            }
+        };
         let network = options.network.as_deref().unwrap_or(DEFAULT_NETWORK);
         assert!(self.networks.contains(network), "there is no network {network}");
         let on = |flag: bool| if flag { "on" } else { "off" };
@@ -61,11 +104,36 @@ impl Bridge {
                 on(!options.no_learning)
             ),
         ]);
+        self.set_vlans(link, &vlans);
+        if let Some(mac) = only_mac {
+            self.namespace.output("bridge", &["link", "set", "dev", link, "locked", "on", "learning", "off"]);
+            self.add_entry(mac, link, false);
+        }
         // The carrier comes a moment after "up", and the port forwards only then.
         until(&format!("port {link} of the bridge to forward"), SOON, || {
             let links = self.namespace.ip_json(&["link", "show", "dev", link]);
             (links[0]["linkinfo"]["info_slave_data"]["state"] == "forwarding").then_some(())
         });
+        Ok(())
+    }
+
+    /// Makes a port a member of its VLANs alone; only a bridge with VLAN filtering has any.
+    fn set_vlans(&self, link: &str, vlans: &Membership) {
+        if *vlans == Membership::default() {
+            return;
+        }
+        let vlan = |words: &str| {
+            let words = format!("vlan {words}");
+            self.namespace.output("bridge", &words.split(' ').collect::<Vec<_>>());
+        };
+        vlan(&format!("del dev {link} vid 1"));
+        let list = vlans.trunk.as_deref().map(|list| if list == "all" { "1-4094" } else { list });
+        for vids in list.iter().flat_map(|list| list.split(',')) {
+            vlan(&format!("add dev {link} vid {vids}"));
+        }
+        for vid in vlans.access.iter().chain(&vlans.native) {
+            vlan(&format!("add dev {link} vid {vid} pvid untagged"));
+        }
     }
 
     /// Frees a link.

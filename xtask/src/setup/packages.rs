@@ -32,7 +32,10 @@ const fn package(name: &'static str, program: &'static str, purpose: &'static st
 /// Debian's Docker engine.
 const ENGINE: &str = "docker.io";
 
-pub(crate) const PACKAGES: [Package; 16] = [
+/// Open vSwitch's daemons.
+const OVS: &str = "openvswitch-switch";
+
+pub(crate) const PACKAGES: [Package; 17] = [
     package("bpftool", "bpftool", "look at loaded programs and maps"),
     package("iproute2", "ip", "namespaces, links, addresses"),
     package("ethtool", "ethtool", "offloads of links"),
@@ -46,6 +49,7 @@ pub(crate) const PACKAGES: [Package; 16] = [
     package("isc-dhcp-client", "dhclient", "a DHCP client"),
     package("busybox-static", "busybox", "the content of container images"),
     package(ENGINE, "dockerd", "a Docker engine to serve and to take over from"),
+    package(OVS, "ovs-vswitchd", "a switch to compare with"),
     package("netcat-openbsd", "nc", "TCP and UDP by hand"),
     package("libc-bin", "getent", "name look-ups as programs do them"),
     package("gcc", "gcc", "clients in C, and the linker of Rust"),
@@ -93,8 +97,11 @@ pub(crate) fn install(packages: &[&'static Package]) -> Result<()> {
 }
 
 /// Packages that come with services, and these.
-const SERVICES: [(&str, &[&str]); 2] =
-    [("radvd", &["radvd.service"]), (ENGINE, &["docker.service", "docker.socket", "containerd.service"])];
+const SERVICES: [(&str, &[&str]); 3] = [
+    ("radvd", &["radvd.service"]),
+    (ENGINE, &["docker.service", "docker.socket", "containerd.service"]),
+    (OVS, &["openvswitch-switch.service"]),
+];
 
 /// Installs without starting any service, without removing any package; fetches apt's lists only when the ones there
 /// are too old or absent.

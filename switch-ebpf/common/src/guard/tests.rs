@@ -38,9 +38,12 @@ fn an_ipv4_source_is_asked_about() {
 }
 
 #[test]
-fn a_host_without_an_address_may_ask_dhcp_and_nothing_else() {
+fn a_host_without_an_address_may_ask_dhcp_and_join_groups_and_nothing_else() {
     assert_eq!(check_v4(&PORT, &v4([0; 4]), 68, 67), Ok(Ask::Nothing));
     assert_eq!(check_v4(&PORT, &v4([0; 4]), 68, 53), Err(DropReason::SpoofedIp));
+    let mut igmp = v4([0; 4]);
+    igmp[9] = IGMP;
+    assert_eq!(check_v4(&PORT, &igmp, 0, 0), Ok(Ask::Nothing));
 }
 
 #[test]
