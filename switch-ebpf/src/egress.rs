@@ -2,8 +2,10 @@
 
 use vswitch_common::mac::MacAddr;
 use vswitch_common::policy;
-use vswitch_common::port::PortConfig;
+use vswitch_common::port::{PortConfig, PortId};
+use vswitch_common::verdict::DropReason;
 
+use crate::maps;
 use crate::packet::{Frame as _, TcFrame};
 
 /// Most bytes of headers between the Ethernet header and a segment's payload: IPv6 with extensions, or IPv4 and TCP
@@ -12,6 +14,13 @@ const MOST_HEADERS: u32 = 120;
 
 /// Fewest of them: IPv4 and UDP.
 const LEAST_HEADERS: u32 = 28;
+
+/// The port that a frame is to leave by, if it can take the frame.
+#[inline(always)]
+pub(crate) fn to(frame: &TcFrame, port: PortId) -> Result<&'static PortConfig, DropReason> {
+    let Some(config) = maps::port(port) else { return Err(DropReason::PortDown) };
+    if fits(frame, config) { Ok(config) } else { Err(DropReason::TooBig) }
+}
 
 /// Whether the frame, or each segment of it, is within the port's MTU.
 #[inline(always)]

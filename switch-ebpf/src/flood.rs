@@ -6,6 +6,7 @@
 use vswitch_common::limits::FLOOD_MEMBERS;
 use vswitch_common::policy;
 use vswitch_common::port::{PortConfig, PortId, flag};
+use vswitch_common::trace::Copied;
 use vswitch_common::verdict::DropReason;
 use vswitch_common::vlan::{Form, Tag};
 
@@ -66,15 +67,59 @@ impl Flood<'_> {
     /// Whether the member gets a copy of the frame in its present form.
     #[inline(always)]
     fn is_for(&self, id: PortId, config: &PortConfig) -> bool {
-        if !config.has(flag::FLOOD)
-            || policy::may_leave((self.ingress.id, self.ingress.config), (id, config)).is_err()
-        {
-            return false;
-        }
-        match vlan::leave(id, config, self.vid) {
+        match wanted(self.ingress, id, config, self.vid) {
             Ok(wanted) => !wanted.differs_from(Form(self.form)),
             Err(_) => false,
         }
+    }
+}
+
+/// In which form a member gets its copy, or why it gets none; `NobodyToFlood` is that floods do not leave by it.
+#[inline(always)]
+fn wanted(ingress: Ingress, id: PortId, config: &PortConfig, vid: u16) -> Result<Form, DropReason> {
+    if !config.has(flag::FLOOD) {
+        return Err(DropReason::NobodyToFlood);
+    }
+    policy::may_leave((ingress.id, ingress.config), (id, config))?;
+    vlan::leave(id, config, vid)
+}
+
+/// Writes down for a trace what the flood would do at each member, and says whether there is anybody to send a copy to.
+#[inline(always)]
+pub(crate) fn foresee(frame: &TcFrame, ingress: Ingress, vid: u16, number: u32) -> bool {
+    let places = maps::network(ingress.config.network).map_or(0, |network| network.places);
+    let rounds = if places < FLOOD_MEMBERS { places } else { FLOOD_MEMBERS };
+    let mut foresight = Foresight { frame, ingress, vid, number, is_counted: 0 };
+    repeat(rounds, &mut foresight);
+    foresight.is_counted != 0
+}
+
+/// What a round of a traced flood needs.
+struct Foresight<'a> {
+    frame: &'a TcFrame,
+    ingress: Ingress,
+    vid: u16,
+    number: u32,
+    is_counted: u32,
+}
+
+impl Round for Foresight<'_> {
+    #[inline(always)]
+    fn run(&mut self, index: u32) {
+        let Some(id) = maps::member(self.ingress.config.network, index as u16) else { return };
+        let Some(config) = maps::port(id) else { return };
+        let copied = match wanted(self.ingress, id, config, self.vid) {
+            Ok(form) => {
+                self.is_counted = 1;
+                if egress::fits(self.frame, config) {
+                    Copied::new(self.number, Ok(form))
+                } else {
+                    Copied::new(self.number, Err(DropReason::TooBig))
+                }
+            }
+            Err(reason) => Copied::new(self.number, Err(reason)),
+        };
+        maps::write_copied(id, copied);
     }
 }
 

@@ -33,11 +33,8 @@ pub(crate) fn commit(decision: &Decision, ingress: Ingress) {
 /// Adds an entry, if the table and the port have room.
 #[inline(always)]
 fn insert(decision: &Decision, ingress: Ingress) {
-    let now_ns = decision.now_ns;
-    let limit = maps::config().map_or(0, |config| config.fdb_dynamic);
-    let is_full = maps::dynamic_entries(PortId::NOBODY) >= u64::from(limit) || port_is_full(ingress);
-    let entry = FdbEntry::dynamic(ingress.id, ingress.config, now_ns);
-    if is_full || !maps::fdb_insert(decision.key(decision.ethernet.source), &entry) {
+    let entry = FdbEntry::dynamic(ingress.id, ingress.config, decision.now_ns);
+    if !has_room(ingress) || !maps::fdb_insert(decision.key(decision.ethernet.source), &entry) {
         return maps::with_counters(ingress.id, |counters| counters.not_learned += 1);
     }
     maps::add_learned(ingress.id, 1);
@@ -50,8 +47,7 @@ fn insert(decision: &Decision, ingress: Ingress) {
 fn relocate(decision: &Decision, ingress: Ingress, was: &FdbEntry) {
     let from = PortId(was.port);
     let now_ns = decision.now_ns;
-    // The limits are of dynamic entries: a static one takes no room.
-    if from.0 != ingress.id.0 && !was.is_permanent() && port_is_full(ingress) {
+    if !may_move(ingress, was) {
         return maps::with_counters(ingress.id, |counters| counters.not_learned += 1);
     }
     let is = FdbEntry { flags: was.flags, ..FdbEntry::dynamic(ingress.id, ingress.config, now_ns) };
@@ -63,6 +59,29 @@ fn relocate(decision: &Decision, ingress: Ingress, was: &FdbEntry) {
         maps::add_learned(ingress.id, 1);
     }
     event::notice(decision, NoticeKind::Moved, from);
+}
+
+/// Whether table and port have room for one more dynamic entry.
+#[inline(always)]
+fn has_room(ingress: Ingress) -> bool {
+    let limit = maps::config().map_or(0, |config| config.fdb_dynamic);
+    maps::dynamic_entries(PortId::NOBODY) < u64::from(limit) && !port_is_full(ingress)
+}
+
+/// Whether an entry may move to the port. The limits are of dynamic entries: a static one takes no room.
+#[inline(always)]
+fn may_move(ingress: Ingress, was: &FdbEntry) -> bool {
+    was.port == ingress.id.0 || was.is_permanent() || !port_is_full(ingress)
+}
+
+/// Whether what there is to learn can be learned.
+#[inline(always)]
+pub(crate) fn can_commit(decision: &Decision, ingress: Ingress) -> bool {
+    match decision.lesson.learn {
+        Learn::Keep | Learn::Refresh => true,
+        Learn::Insert => has_room(ingress),
+        Learn::Move => may_move(ingress, &decision.lesson.entry),
+    }
 }
 
 /// Whether the port holds as many dynamic entries as it may.

@@ -21,6 +21,7 @@ mod lookup;
 
 mod tc;
 mod xdp;
+mod trace;
 
 mod egress;
 mod flood;
@@ -66,6 +67,26 @@ pub fn vswitch_tc(context: TcContext) -> i32 {
 #[classifier]
 pub fn vswitch_flood(context: TcContext) -> i32 {
     tc::flood_for_controller(&TcFrame::new(context))
+}
+
+/// What the tc hook would do with a frame. Run by `BPF_PROG_TEST_RUN` with what `trace::control` lists in `cb`; attached
+/// nowhere.
+#[classifier]
+pub fn vswitch_trace(context: TcContext) -> i32 {
+    let frame = TcFrame::new(context);
+    let Some(decision) = maps::traced_decision() else { return 0 };
+    frame.shape();
+    pipeline::decide(&frame, decision);
+    trace::at_tc(&frame, maps::reread(decision)) as i32
+}
+
+/// What the XDP hook would do with a frame. Run and attached likewise.
+#[xdp(frags)]
+pub fn vswitch_trace_xdp(context: XdpContext) -> u32 {
+    let frame = XdpFrame::new(context);
+    let Some(decision) = maps::traced_decision() else { return 0 };
+    pipeline::decide(&frame, decision);
+    trace::at_xdp(&frame, maps::reread(decision))
 }
 
 #[cfg(target_arch = "bpf")]

@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | `CONFIG` `HEARTBEAT` `LINKS` `PORTS` `NETWORKS` `MEMBERS` `NEIGHBOURS` `TARGETS` `DELETED` `VLANS` `GUARDS` | read | writes | – |
 //! | `COUNTERS` `LEARNED` `PUNT_BUCKETS` `STORMS` `LOST` | write | reads | – |
+//! | `TRACE` `TRACE_COPIES` | the trace programs write | reads, and runs one at a time | – |
 //! | `FDB` | insert dynamic entries, refresh, move | inserts permanent entries, deletes any | the last write; a station deleted while it speaks is learned again with its next frame |
 //! | `EVENTS` `PUNTS` | produce | consumes | – |
 
@@ -18,6 +19,7 @@ use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{MemberKey, NetworkConfig, PortConfig, PortId};
 use vswitch_common::stats::PortCounters;
 use vswitch_common::storm::{self, StormKind};
+use vswitch_common::trace::{Copied, TraceRecord};
 use vswitch_common::vlan::VlanSet;
 
 use crate::pipeline::Decision;
@@ -66,11 +68,15 @@ pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(limits::EVENT_RING_B
 #[map]
 pub(crate) static PUNTS: RingBuf = RingBuf::with_byte_size(limits::PUNT_RING_BYTES, 0);
 #[map]
-static DECISION: PerCpuArray<Decision> = PerCpuArray::with_max_entries(1, 0);
+static DECISION: PerCpuArray<Decision> = PerCpuArray::with_max_entries(2, 0);
 #[map]
 static SCRATCH: PerCpuArray<[u8; PACKET_BYTES]> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(ring::COUNT, 0);
+#[map]
+static TRACE: Array<TraceRecord> = Array::with_max_entries(1, 0);
+#[map]
+static TRACE_COPIES: Array<Copied> = Array::with_max_entries(limits::PORTS, 0);
 
 /// Limits of the whole switch.
 #[inline(always)]
@@ -122,19 +128,31 @@ pub(crate) fn is_given(key: GuardKey) -> bool {
     GUARDS.get_ptr(key).is_some()
 }
 
-/// Whether a port may flood one more frame of a kind; if so, it is counted. CPUs that race grant a frame too many.
+/// Whether a port may flood one more frame of a kind. If so it is counted, unless somebody only asks. CPUs that race grant
+/// a frame too many.
 #[inline(always)]
-pub(crate) fn take_storm_token(port: PortId, kind: StormKind, now_ns: u64, interval_ns: u32) -> bool {
+pub(crate) fn storm_token(port: PortId, kind: StormKind, now_ns: u64, interval_ns: u32, how: Spend) -> bool {
     let Some(due) = STORMS.get_ptr_mut(port.index() * 4 + kind as u32) else { return false };
     // SAFETY: an aligned word of a live map value, read and stored whole.
     match storm::take(unsafe { due.read_volatile() }, now_ns, interval_ns) {
         Some(next) => {
-            // SAFETY: as above.
-            unsafe { due.write_volatile(next) };
+            if how == Spend::Take {
+                // SAFETY: as above.
+                unsafe { due.write_volatile(next) };
+            }
             true
         }
         None => false,
     }
+}
+
+/// Whether what is limited is spent, or only asked about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spend {
+    /// By a frame that is carried out.
+    Take,
+    /// By a trace.
+    Ask,
 }
 
 /// The station that has an address.
@@ -218,6 +236,34 @@ pub(crate) fn decision() -> Option<&'static mut Decision> {
     Some(unsafe { &mut *decision })
 }
 
+/// Where a trace puts its decision, emptied. Not where frames put theirs, one of which may come between.
+#[inline(always)]
+pub(crate) fn traced_decision() -> Option<&'static mut Decision> {
+    let decision = DECISION.get_ptr_mut(1)?;
+    // SAFETY: as above.
+    let decision = unsafe { &mut *decision };
+    *decision = Decision::EMPTY;
+    Some(decision)
+}
+
+/// Writes down what a trace found out; false if it cannot.
+#[inline(always)]
+pub(crate) fn write_trace(record: &TraceRecord) -> bool {
+    let Some(place) = TRACE.get_ptr_mut(0) else { return false };
+    // SAFETY: a live map value; the controller runs one trace at a time and reads after it.
+    unsafe { place.write(*record) };
+    true
+}
+
+/// Writes down what a traced flood does at a port.
+#[inline(always)]
+pub(crate) fn write_copied(port: PortId, copied: Copied) {
+    if let Some(place) = TRACE_COPIES.get_ptr_mut(port.index()) {
+        // SAFETY: an aligned word of a live map value; as above.
+        unsafe { place.write(copied) };
+    }
+}
+
 /// The decision, of which the compiler shall forget what it has put there: or it would carry the values on in registers, and
 /// the verifier would follow each way that they came.
 #[inline(always)]
@@ -251,20 +297,23 @@ pub(crate) fn with_counters(port: PortId, count: impl FnOnce(&mut PortCounters))
     }
 }
 
-/// Spends one punt of the port's share; false if there is none left.
+/// Whether there is a punt left of the port's share; if it is to be taken, it is spent.
 #[inline(always)]
-pub(crate) fn take_punt_token(port: PortId, now_ns: u64) -> bool {
+pub(crate) fn punt_token(port: PortId, now_ns: u64, how: Spend) -> bool {
     let Some(bucket) = PUNT_BUCKETS.get_ptr_mut(port.index()) else {
         return false;
     };
     // SAFETY: a live map value of two aligned words; a race between CPUs grants a token too many, no more.
     let after = unsafe { *bucket }.take(now_ns, limits::PUNTS_PER_PORT_S);
     match after {
-        // SAFETY: as above.
-        Some(after) => unsafe { *bucket = after },
-        None => return false,
+        Some(_) if how == Spend::Ask => true,
+        Some(after) => {
+            // SAFETY: as above.
+            unsafe { *bucket = after };
+            true
+        }
+        None => false,
     }
-    true
 }
 
 /// Counts a record that found its ring full.

@@ -7,12 +7,14 @@ use core::ptr;
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated::{
-    bpf_check_mtu, bpf_loop, bpf_redirect, bpf_redirect_peer, bpf_skb_change_type, bpf_skb_load_bytes,
-    bpf_skb_store_bytes, bpf_skb_vlan_pop, bpf_skb_vlan_push, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
+    bpf_check_mtu, bpf_loop, bpf_redirect, bpf_redirect_peer, bpf_skb_change_tail, bpf_skb_change_type,
+    bpf_skb_load_bytes, bpf_skb_store_bytes, bpf_skb_vlan_pop, bpf_skb_vlan_push, bpf_xdp_get_buff_len,
+    bpf_xdp_load_bytes,
 };
 use aya_ebpf::programs::{TcContext, XdpContext};
 use vswitch_common::frame::ethertype;
 use vswitch_common::nd;
+use vswitch_common::trace::control;
 use vswitch_common::vlan::{Form, Tag};
 
 use crate::parse::Headers;
@@ -193,6 +195,21 @@ impl TcFrame {
             // The priority stays the frame's, whichever VLAN ID it gets.
             let tci = (tag.tci & 0xf000) | to.vid();
             to.0 == Form::UNTAGGED.0 || bpf_skb_vlan_push(skb, ethertype::VLAN.to_be(), tci) == 0
+        }
+    }
+
+    /// Makes of a test run's frame what the stack would have made of it: its tag in metadata, and all of its length.
+    #[inline(always)]
+    pub(crate) fn shape(&self) {
+        let (skb, length, tag) = (self.0.skb.skb, self.control(control::LENGTH), self.control(control::TAG));
+        // SAFETY: the kernel's own context, and numbers. Where the kernel refuses, the trace is of a shorter frame.
+        unsafe {
+            if length != 0 {
+                bpf_skb_change_tail(skb, length, 0);
+            }
+            if tag != 0 {
+                bpf_skb_vlan_push(skb, ((tag >> 16) as u16).to_be(), tag as u16);
+            }
         }
     }
 

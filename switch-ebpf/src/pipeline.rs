@@ -2,7 +2,7 @@
 //!
 //! `decide` only reads. What it finds out is a [`Decision`], which the hook's `act` carries out: learn, count, deliver.
 //! So a frame that the XDP program passes up to the tc program behind it is decided twice and carried out once, and
-//! a trace is a decision that nobody carries out.
+//! a trace (`trace.rs`) is a decision that nobody carries out.
 
 use vswitch_common::domain::DomainId;
 use vswitch_common::fdb::{FdbEntry, FdbKey, Learn};
@@ -55,6 +55,21 @@ pub(crate) struct Decision {
 }
 
 impl Decision {
+    /// Nothing known of a frame yet.
+    pub(crate) const EMPTY: Self = Self {
+        standing: Standing::Refused,
+        ingress: PortId::NOBODY,
+        domain: DomainId(0),
+        vid: 0,
+        tag: Tag::NONE,
+        ethernet: Ethernet { destination: MacAddr::ZERO, source: MacAddr::ZERO, ethertype: 0 },
+        arp: Arp::NONE,
+        nd: Message::NONE,
+        now_ns: 0,
+        lesson: Lesson { learn: Learn::Keep, entry: FdbEntry::NONE },
+        verdict: Packed::UNDECIDED,
+    };
+
     /// The FDB key of an address in the frame's domain.
     #[inline(always)]
     pub(crate) fn key(&self, mac: MacAddr) -> FdbKey {
@@ -84,6 +99,8 @@ pub(crate) fn decide(frame: &impl Frame, decision: &mut Decision) {
         Ok(headers) => headers,
         Err(reason) => return decision.refuse(reason),
     };
+    decision.ethernet = headers.ethernet;
+    decision.tag = headers.tag;
     if frame.is_left_to_tc(&headers) {
         decision.standing = Standing::Left;
         return;
@@ -108,8 +125,6 @@ fn admit(
     decision: &mut Decision,
 ) -> Result<(), DropReason> {
     port::admit(&ingress, &headers.ethernet)?;
-    decision.ethernet = headers.ethernet;
-    decision.tag = headers.tag;
     decision.vid = vlan::classify(&ingress, headers.tag)?;
     decision.domain = vswitch_common::vlan::domain(ingress.config, decision.vid);
     decision.arp = parse::arp(frame, headers);

@@ -8,6 +8,7 @@ use vswitch_common::storm::StormKind;
 use vswitch_common::verdict::{DropReason, Punt, Verdict};
 use vswitch_common::vlan::Form;
 
+use crate::maps::Spend;
 use crate::packet::{Frame as _, TcFrame};
 use crate::pipeline::{Decision, Ingress, Standing};
 use crate::{count, egress, event, flood, learn, maps, port};
@@ -24,7 +25,7 @@ pub(crate) fn act(frame: &TcFrame, decision: &Decision) -> i32 {
     match decision.verdict.unpack() {
         Verdict::Forward(port, form) => forward(frame, decision, port, form),
         // What the controller gets it floods, mostly: it counts as what it is.
-        Verdict::Flood(_) | Verdict::Punt(_) if !is_within_storm_limit(decision, ingress) => {
+        Verdict::Flood(_) | Verdict::Punt(_) if !is_within_storm_limit(decision, ingress, Spend::Take) => {
             end(frame, ingress.id, StormKind::of(decision.ethernet.destination).reason())
         }
         Verdict::Flood(_) => flood_or_end(frame, ingress, decision.vid),
@@ -48,10 +49,10 @@ pub(crate) fn flood_for_controller(frame: &TcFrame) -> i32 {
 #[inline(always)]
 fn forward(frame: &TcFrame, decision: &Decision, port: PortId, form: Form) -> i32 {
     let ingress = decision.ingress;
-    let Some(config) = maps::port(port) else { return end(frame, ingress, DropReason::PortDown) };
-    if !egress::fits(frame, config) {
-        return end(frame, ingress, DropReason::TooBig);
-    }
+    let config = match egress::to(frame, port) {
+        Ok(config) => config,
+        Err(reason) => return end(frame, ingress, reason),
+    };
     let is = decision.tag.form();
     if form.differs_from(is) && !frame.retag(decision.tag, is, form) {
         return end(frame, ingress, DropReason::EgressFailed);
@@ -60,12 +61,12 @@ fn forward(frame: &TcFrame, decision: &Decision, port: PortId, form: Form) -> i3
     egress::send(frame, config, decision.ethernet.destination)
 }
 
-/// Whether the port's limit for frames of this kind has room for one more; then it is taken.
+/// Whether the port's limit for frames of this kind has room for one more.
 #[inline(always)]
-fn is_within_storm_limit(decision: &Decision, ingress: Ingress) -> bool {
+pub(crate) fn is_within_storm_limit(decision: &Decision, ingress: Ingress, how: Spend) -> bool {
     let kind = StormKind::of(decision.ethernet.destination);
     let interval_ns = ingress.config.storm_interval_ns[kind as usize];
-    interval_ns == 0 || maps::take_storm_token(ingress.id, kind, decision.now_ns, interval_ns)
+    interval_ns == 0 || maps::storm_token(ingress.id, kind, decision.now_ns, interval_ns, how)
 }
 
 #[inline(always)]
@@ -102,7 +103,7 @@ fn answer(frame: &TcFrame, decision: &Decision, ingress: Ingress, owner: MacAddr
 #[inline(always)]
 fn punt(frame: &TcFrame, decision: &Decision, why: Punt) -> i32 {
     let port = decision.ingress;
-    if !maps::take_punt_token(port, decision.now_ns) {
+    if !maps::punt_token(port, decision.now_ns, Spend::Take) {
         return end(frame, port, DropReason::PuntLimited);
     }
     if !event::punt(frame, decision, why) {

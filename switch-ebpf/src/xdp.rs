@@ -3,8 +3,9 @@
 
 use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
 use vswitch_common::policy;
-use vswitch_common::port::{PortId, flag};
+use vswitch_common::port::{PortConfig, PortId, flag};
 use vswitch_common::verdict::{DropReason, Verdict};
+use vswitch_common::vlan::Form;
 
 use crate::packet::{Frame as _, XdpFrame};
 use crate::pipeline::{Decision, Standing};
@@ -19,24 +20,39 @@ pub(crate) fn act(frame: &XdpFrame, decision: &Decision) -> u32 {
             accept(frame, decision);
             end(decision.ingress, reason)
         }
-        // A tag is pushed and popped by tc, where that moves no bytes.
-        Verdict::Forward(_, form) if form.differs_from(decision.tag.form()) => XDP_PASS,
-        Verdict::Forward(port, _) => forward(frame, decision, port),
+        Verdict::Forward(port, form) => match target(frame, decision, port, form) {
+            Some(config) => forward(frame, decision, port, config),
+            None => XDP_PASS,
+        },
         Verdict::Flood(_) | Verdict::Answer(_) | Verdict::Punt(_) | Verdict::Local => XDP_PASS,
     }
 }
 
+/// The port to forward to, if this hook can do so.
 #[inline(always)]
-fn forward(frame: &XdpFrame, decision: &Decision, port: PortId) -> u32 {
-    let Some(config) = maps::port(port) else { return XDP_PASS };
+pub(crate) fn target(
+    frame: &XdpFrame,
+    decision: &Decision,
+    port: PortId,
+    form: Form,
+) -> Option<&'static PortConfig> {
+    // A tag is pushed and popped by tc, where that moves no bytes.
+    if form.differs_from(decision.tag.form()) {
+        return None;
+    }
+    let config = maps::port(port)?;
     if !config.has(flag::XDP_TARGET) {
-        return XDP_PASS;
+        return None;
     }
     let bytes = frame.length();
-    if !policy::fits(config, bytes) && policy::fits(config, bytes - decision.tag.bytes()) {
-        // A second tag on top of a full payload: tc has the first one beside the frame, not in it.
-        return XDP_PASS;
-    }
+    // A second tag on top of a full payload: tc has the first one beside the frame, not in it.
+    let is_for_tc = !policy::fits(config, bytes) && policy::fits(config, bytes - decision.tag.bytes());
+    if is_for_tc { None } else { Some(config) }
+}
+
+#[inline(always)]
+fn forward(frame: &XdpFrame, decision: &Decision, port: PortId, config: &PortConfig) -> u32 {
+    let bytes = frame.length();
     accept(frame, decision);
     if !policy::fits(config, bytes) {
         return end(decision.ingress, DropReason::TooBig);

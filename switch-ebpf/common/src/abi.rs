@@ -43,6 +43,10 @@ pub mod map {
     pub const PUNTS: &str = "PUNTS";
     /// Records that found their ring full, by [`ring`](super::ring), per CPU.
     pub const LOST: &str = "LOST";
+    /// [`TraceRecord`](crate::trace::TraceRecord) at index 0. Not pinned.
+    pub const TRACE: &str = "TRACE";
+    /// Port slot → [`Copied`](crate::trace::Copied). Not pinned.
+    pub const TRACE_COPIES: &str = "TRACE_COPIES";
 }
 
 /// Indices of the `LOST` map.
@@ -63,6 +67,10 @@ pub mod program {
     pub const TC: &str = "vswitch_tc";
     /// Floods a frame on the controller's behalf; run by `BPF_PROG_TEST_RUN`, never attached.
     pub const FLOOD: &str = "vswitch_flood";
+    /// What the tc hook would do with a frame; run by `BPF_PROG_TEST_RUN`, never attached.
+    pub const TRACE: &str = "vswitch_trace";
+    /// What the XDP hook would do with it; the same.
+    pub const TRACE_XDP: &str = "vswitch_trace_xdp";
 }
 
 /// What holds for the whole switch. Written by the controller alone.

@@ -30,5 +30,6 @@ pub mod event;
 #[cfg(feature = "user")]
 pub mod pod;
 pub mod stats;
+pub mod trace;
 #[cfg(feature = "user")]
 pub mod text;

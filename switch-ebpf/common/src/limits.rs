@@ -43,6 +43,9 @@ pub const HEARTBEAT_STALE_NS: u64 = 3_000_000_000;
 /// Unknown ARP targets that one port may hand to the controller in a second; the rest is dropped and counted.
 pub const PUNTS_PER_PORT_S: u32 = 256;
 
+/// Bytes of the longest frame that is traced: a jumbo frame of 9,000 bytes with its header and two tags, and some more.
+pub const TRACE_FRAME_BYTES: usize = 9_216;
+
 const _: () = {
     assert!(PUNT_RING_BYTES.is_power_of_two() && PUNT_RING_BYTES.is_multiple_of(4096));
     assert!(EVENT_RING_BYTES.is_power_of_two() && EVENT_RING_BYTES.is_multiple_of(4096));

@@ -10,6 +10,7 @@ use crate::guard::GuardKey;
 use crate::neighbour::{Neighbour, NeighbourKey};
 use crate::port::{MemberKey, NetworkConfig, PortConfig};
 use crate::stats::PortCounters;
+use crate::trace::{Copied, TraceRecord};
 use crate::vlan::VlanSet;
 
 macro_rules! pod {
@@ -34,7 +35,9 @@ pod!(
     MemberKey,
     NetworkConfig,
     PortConfig,
-    PortCounters
+    PortCounters,
+    TraceRecord,
+    Copied
 );
 
 const _: () = {

@@ -32,6 +32,19 @@ impl Packed {
     /// No verdict yet.
     pub const UNDECIDED: Self = Self(0);
 
+    /// As it was written down by a program, see [`TraceRecord`](crate::trace::TraceRecord).
+    #[must_use]
+    pub const fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    /// The word.
+    #[inline(always)]
+    #[must_use]
+    pub const fn word(self) -> u64 {
+        self.0
+    }
+
     /// Whether there is a verdict.
     #[inline(always)]
     #[must_use]

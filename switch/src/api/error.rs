@@ -39,6 +39,10 @@ pub enum ErrorCode {
     InvalidMac,
     /// Not a VLAN ID or list, or the network is not VLAN-aware.
     InvalidVlan,
+    /// Not the octets of a frame that can be traced.
+    InvalidFrame,
+    /// The capture cannot be read, or is not of Ethernet frames.
+    InvalidCapture,
     /// No link of that name in the controller's network namespace.
     NoSuchLink,
     /// The link is not a port.
@@ -112,7 +116,9 @@ impl ErrorCode {
             | Self::InvalidConfig
             | Self::InvalidArgument
             | Self::InvalidMac
-            | Self::InvalidVlan => StatusCode::BAD_REQUEST,
+            | Self::InvalidVlan
+            | Self::InvalidFrame
+            | Self::InvalidCapture => StatusCode::BAD_REQUEST,
             Self::PermissionDenied | Self::NotRoot => StatusCode::FORBIDDEN,
             Self::UnknownRoute
             | Self::NoSuchLink

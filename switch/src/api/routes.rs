@@ -20,7 +20,7 @@ use super::extract::{Body, Params, Segment};
 use super::server::{Caller, Context};
 use super::types::{
     AddressWish, FdbFilter, FdbFlush, FdbKeySpec, FdbSpec, NetworkChange, NetworkSpec, PortFilter, PortSpec,
-    Publish, PublishFilter, Request,
+    Publish, PublishFilter, Request, TraceSpec,
 };
 use super::wire::{EntryQuery, NetworkQuery, RemoveQuery, StatsQuery, TakeoverBody};
 
@@ -39,6 +39,7 @@ pub(super) fn router(context: &Context) -> Router {
         .route("/v1/teardown", post(teardown))
         .route("/v1/ports", get(port_list).post(port_add))
         .route("/v1/ports/{link}", get(port_show).patch(port_set).delete(port_del))
+        .route("/v1/ports/{link}/trace", post(trace))
         .route("/v1/fdb", get(fdb_show).post(fdb_add))
         .route("/v1/fdb/flush", post(fdb_flush))
         .route("/v1/fdb/{mac}", delete(fdb_del))
@@ -136,6 +137,11 @@ async fn port_set(State(context): Here, Segment(link): Segment, Body(mut spec): 
 
 async fn port_del(State(context): Here, Segment(link): Segment) -> Answer {
     ask(&context, StatusCode::OK, Request::PortDel { link }).await
+}
+
+async fn trace(State(context): Here, Segment(link): Segment, Body(mut spec): Body<TraceSpec>) -> Answer {
+    spec.link = same_name("link", link, &spec.link)?;
+    ask(&context, StatusCode::OK, Request::Trace(spec)).await
 }
 
 async fn fdb_show(State(context): Here, Params(filter): Params<FdbFilter>) -> Answer {

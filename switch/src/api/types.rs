@@ -9,6 +9,7 @@ mod network;
 mod port;
 mod publish;
 mod status;
+mod trace;
 mod vlan;
 
 #[cfg(test)]
@@ -27,6 +28,10 @@ pub use port::{
 };
 pub use publish::{PortRange, PortRangeError, Protocol, Publish, PublishFilter, PublishTextError};
 pub use status::{FdbStatus, Kernel, Limit, Paths, Status};
+pub use trace::{
+    FrameTextError, HookTrace, Trace, TraceDelivery, TraceLearning, TraceSpec, TraceStage, TraceVerdict,
+    TraceWithheld,
+};
 pub use vlan::{PortVlan, VlanListError, VlanMode, vlan_ranges};
 
 /// Version of this API; part of every path (`/v1/…`).
@@ -107,6 +112,8 @@ pub enum Request {
         #[serde(default)]
         link: Option<String>,
     },
+    /// Say what would become of a frame. Changes nothing, but lets the kernel run a program.
+    Trace(TraceSpec),
     /// Make the ports of a Linux bridge, present and future, ports of a network of its name.
     Takeover {
         /// The bridge's name.
@@ -120,7 +127,7 @@ pub enum Request {
 }
 
 impl Request {
-    /// Whether the request only reads.
+    /// Whether the request is for everybody who may read.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         match self {
@@ -146,6 +153,7 @@ impl Request {
             | Self::AddressRelease { .. }
             | Self::PublishAdd(_)
             | Self::PublishDel(_)
+            | Self::Trace(_)
             | Self::Takeover { .. }
             | Self::Release { .. } => false,
         }
@@ -170,6 +178,8 @@ pub enum Reply {
     Publishes(Vec<Publish>),
     /// To [`Request::Stats`].
     Stats(Vec<PortStats>),
+    /// To [`Request::Trace`]: the one trace.
+    Traces(Vec<Trace>),
     /// To [`Request::FdbFlush`] and other commands that only count what they did.
     Done(Done),
 }

@@ -108,6 +108,7 @@ pub fn encode(request: &Request) -> Result<HttpCall, ApiError> {
         Request::PublishAdd(publish) => post("/v1/publishes", json(publish)?),
         Request::PublishDel(publish) => delete(with_query("/v1/publishes", publish)?),
         Request::PublishShow(filter) => get(with_query("/v1/publishes", filter)?),
+        Request::Trace(spec) => post(&format!("/v1/ports/{}/trace", segment(&spec.link)), json(spec)?),
         Request::Takeover { bridge } => {
             post("/v1/takeovers", json(&TakeoverBody { bridge: bridge.clone() })?)
         }
@@ -134,6 +135,7 @@ pub fn decode(request: &Request, body: &[u8]) -> Result<Reply, ApiError> {
         Request::AddressList { .. } | Request::AddressReserve(_) => read(body).map(Reply::Addresses),
         Request::PublishAdd(_) | Request::PublishShow(_) => read(body).map(Reply::Publishes),
         Request::Stats { .. } => read(body).map(Reply::Stats),
+        Request::Trace(_) => read(body).map(Reply::Traces),
         Request::Teardown
         | Request::PortDel { .. }
         | Request::FdbAdd(_)

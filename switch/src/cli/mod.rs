@@ -13,7 +13,9 @@ mod stats;
 mod status;
 mod takeover;
 mod teardown;
+mod trace;
 
+mod capture;
 mod overview;
 
 mod failure;
@@ -90,6 +92,7 @@ enum Command {
     Publish(publish::PublishCommand),
     Takeover(takeover::TakeoverOptions),
     Release(takeover::ReleaseOptions),
+    Trace(trace::TraceOptions),
     Stats(stats::StatsOptions),
     Monitor(monitor::MonitorOptions),
     Teardown(teardown::TeardownOptions),
@@ -138,6 +141,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
             Command::Publish(command) => command.run(&mut session).await,
             Command::Takeover(options) => options.run(&mut session).await,
             Command::Release(options) => options.run(&mut session).await,
+            Command::Trace(options) => options.run(&mut session).await,
             Command::Stats(options) => options.run(&mut session).await,
             Command::Monitor(options) => options.run(&mut session).await,
             Command::Teardown(options) => options.run(socket, &mut session).await,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::failure::Failure;
 use crate::api::client::Client;
 use crate::api::error::ApiError;
-use crate::api::types::{Done, FdbEntry, Network, Port, PortStats, Publish, Reply, Request, Status};
+use crate::api::types::{Done, FdbEntry, Network, Port, PortStats, Publish, Reply, Request, Status, Trace};
 
 /// One command's surroundings.
 pub(super) struct Session<'a> {
@@ -74,6 +74,13 @@ impl Session<'_> {
     pub(super) async fn stats(&self, link: Option<String>) -> Result<Vec<PortStats>, ApiError> {
         match self.client.call(Request::Stats { link }).await? {
             Reply::Stats(stats) => Ok(stats),
+            _ => Err(foreign()),
+        }
+    }
+
+    pub(super) async fn traces(&self, request: Request) -> Result<Vec<Trace>, ApiError> {
+        match self.client.call(request).await? {
+            Reply::Traces(traces) => Ok(traces),
             _ => Err(foreign()),
         }
     }

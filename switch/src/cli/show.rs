@@ -11,6 +11,7 @@ mod port;
 mod publish;
 mod stats;
 mod status;
+mod trace;
 
 use std::fmt::Display;
 
@@ -24,6 +25,7 @@ pub(super) use port::{ports, ports_in_detail};
 pub(super) use publish::publishes;
 pub(super) use stats::{rates, stats};
 pub(super) use status::status;
+pub(super) use trace::{captured, trace};
 
 /// Stands for nothing in a cell, so that columns can be counted.
 const NOTHING: &str = "-";

@@ -40,6 +40,7 @@ fn request(line: &str) -> Result<Option<Request>, String> {
         Command::Publish(command) => command.request().map(Some).map_err(|error| error.to_string()),
         Command::Takeover(options) => Ok(Some(options.request())),
         Command::Release(options) => Ok(Some(options.request())),
+        Command::Trace(options) => Ok(Some(options.request())),
         Command::Run(_)
         | Command::Status(_)
         | Command::Show(_)

@@ -23,6 +23,7 @@ pub mod state;
 pub mod store;
 mod sweep;
 pub mod takeover;
+mod trace;
 pub(crate) mod vlans;
 pub mod view;
 
@@ -200,6 +201,7 @@ impl Controller {
             Request::PublishDel(publish) => self.publish_del(&publish).await,
             Request::PublishShow(filter) => self.publish_show(&filter),
             Request::Stats { link } => self.stats(link.as_deref()),
+            Request::Trace(spec) => self.trace(&spec),
             Request::Takeover { bridge } => self.takeover(&bridge).await,
             Request::Release { bridge } => self.release_bridge(&bridge).await,
         }

@@ -12,11 +12,15 @@ use vswitch_common::guard::GuardKey;
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{MemberKey, NetworkConfig, PortConfig, PortId};
 use vswitch_common::stats::PortCounters;
-use vswitch_common::vlan::VlanSet;
+use vswitch_common::verdict::DropReason;
+use vswitch_common::vlan::{Form, VlanSet};
 
 use super::maps::{OfMap as _, Tables, optional, take_ring};
 use super::object::{self, Adopted, MAPS, Pins};
-use super::{Datapath, DatapathError, FdbPage, Known, MapUse, Target, TcMode, XdpMode, links, maps};
+use super::{
+    Datapath, DatapathError, FdbPage, Known, MapUse, Target, TcMode, Traced, XdpMode, links, maps, trace,
+};
+use crate::api::types::Hook;
 
 /// Offset of `cb[0]` in `struct __sk_buff` (`linux/bpf.h`), and how much of the struct a run is given.
 const CONTROL_OFFSET: usize = 48;
@@ -40,6 +44,8 @@ pub struct Bpf {
     pins: Pins,
     /// How the tc program is attached: as told, or as the first attachment found out.
     tc_mode: Option<TcMode>,
+    /// Traces so far.
+    traces: u32,
 }
 
 /// The rings, which the event readers own.
@@ -68,7 +74,7 @@ impl Bpf {
         load_programs(&mut ebpf)?;
         let config = SwitchConfig { abi: abi::ABI_VERSION, fdb_dynamic: settings.fdb_dynamic };
         tables.config.set(0, config, 0).of(abi::map::CONFIG)?;
-        let mut bpf = Self { ebpf, tables, pins, tc_mode: settings.tc_mode };
+        let mut bpf = Self { ebpf, tables, pins, tc_mode: settings.tc_mode, traces: 0 };
         bpf.beat()?;
         Ok((bpf, rings, adopted))
     }
@@ -89,8 +95,10 @@ impl Bpf {
 
 fn load_programs(ebpf: &mut Ebpf) -> Result<(), DatapathError> {
     let failed = |program| move |source| DatapathError::Program { program, link: "load".to_owned(), source };
-    program::<Xdp>(ebpf, abi::program::XDP)?.load().map_err(failed(abi::program::XDP))?;
-    for name in [abi::program::TC, abi::program::FLOOD] {
+    for name in [abi::program::XDP, abi::program::TRACE_XDP] {
+        program::<Xdp>(ebpf, name)?.load().map_err(failed(name))?;
+    }
+    for name in [abi::program::TC, abi::program::FLOOD, abi::program::TRACE] {
         program::<SchedClassifier>(ebpf, name)?.load().map_err(failed(name))?;
     }
     Ok(())
@@ -267,6 +275,28 @@ impl Datapath for Bpf {
             link: format!("port {}", ingress.0),
             source,
         })
+    }
+
+    fn trace(&mut self, hook: Hook, ifindex: u32, frame: &[u8]) -> Result<Traced, DatapathError> {
+        self.traces = self.traces.wrapping_add(1).max(1);
+        let number = self.traces;
+        match hook {
+            Hook::Tc => {
+                trace::at_tc(program(&mut self.ebpf, abi::program::TRACE)?, ifindex, number, frame)?;
+            }
+            Hook::Xdp => trace::at_xdp(program(&mut self.ebpf, abi::program::TRACE_XDP)?, ifindex, frame)?,
+        }
+        let record = self.tables.trace.get(&0, 0).of(abi::map::TRACE)?;
+        Ok(Traced { record, number })
+    }
+
+    fn copied(
+        &self,
+        traced: &Traced,
+        port: PortId,
+    ) -> Result<Option<Result<Form, DropReason>>, DatapathError> {
+        let copied = self.tables.trace_copies.get(&port.index(), 0).of(abi::map::TRACE_COPIES)?;
+        Ok(copied.of(traced.number))
     }
 
     fn map_use(&self) -> Result<Vec<MapUse>, DatapathError> {

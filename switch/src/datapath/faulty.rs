@@ -7,9 +7,12 @@ use vswitch_common::guard::GuardKey;
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{NetworkConfig, PortConfig, PortId};
 use vswitch_common::stats::PortCounters;
-use vswitch_common::vlan::VlanSet;
+use vswitch_common::trace::TraceRecord;
+use vswitch_common::verdict::DropReason;
+use vswitch_common::vlan::{Form, VlanSet};
 
-use super::{Datapath, DatapathError, FdbPage, Known, MapUse, Target, TcMode, XdpMode};
+use super::{Datapath, DatapathError, FdbPage, Known, MapUse, Target, TcMode, Traced, XdpMode};
+use crate::api::types::Hook;
 
 /// Everything the data path holds; compare two of them to see what a failure left behind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -191,6 +194,18 @@ impl Datapath for Faulty {
 
     fn flood(&mut self, _ingress: PortId, _vid: u16, _frame: &[u8]) -> Result<(), DatapathError> {
         self.call().map(drop)
+    }
+
+    fn trace(&mut self, _hook: Hook, _ifindex: u32, _frame: &[u8]) -> Result<Traced, DatapathError> {
+        self.call().map(|_| Traced { record: TraceRecord::EMPTY, number: 0 })
+    }
+
+    fn copied(
+        &self,
+        _traced: &Traced,
+        _port: PortId,
+    ) -> Result<Option<Result<Form, DropReason>>, DatapathError> {
+        Ok(None)
     }
 
     fn map_use(&self) -> Result<Vec<MapUse>, DatapathError> {

@@ -17,6 +17,7 @@ use vswitch_common::guard::GuardKey;
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{MemberKey, NetworkConfig, PortConfig};
 use vswitch_common::stats::PortCounters;
+use vswitch_common::trace::{Copied, TraceRecord};
 use vswitch_common::vlan::VlanSet;
 
 use super::{DatapathError, FdbPage, MapUse, sys};
@@ -43,6 +44,8 @@ pub(super) struct Tables {
     pub(super) vlans: Array<MapData, VlanSet>,
     pub(super) guards: HashMap<MapData, GuardKey, u32>,
     pub(super) lost: PerCpuArray<MapData, u64>,
+    pub(super) trace: Array<MapData, TraceRecord>,
+    pub(super) trace_copies: Array<MapData, Copied>,
 }
 
 impl Tables {
@@ -64,6 +67,8 @@ impl Tables {
             vlans: take(ebpf, abi::map::VLANS)?,
             guards: take(ebpf, abi::map::GUARDS)?,
             lost: take(ebpf, abi::map::LOST)?,
+            trace: take(ebpf, abi::map::TRACE)?,
+            trace_copies: take(ebpf, abi::map::TRACE_COPIES)?,
         })
     }
 }

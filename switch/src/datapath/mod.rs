@@ -13,6 +13,7 @@ mod log;
 mod maps;
 mod object;
 mod sys;
+mod trace;
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
@@ -22,10 +23,14 @@ use vswitch_common::guard::GuardKey;
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{NetworkConfig, PortConfig, PortId};
 use vswitch_common::stats::PortCounters;
-use vswitch_common::vlan::VlanSet;
+use vswitch_common::verdict::DropReason;
+use vswitch_common::vlan::{Form, VlanSet};
+
+use crate::api::types::Hook;
 
 pub use bpf::{Bpf, Rings, Settings};
 pub use object::{Adopted, OBJECT};
+pub use trace::Traced;
 
 /// How an XDP program is attached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -224,6 +229,22 @@ pub trait Datapath: Send + Sync {
     /// When the kernel refuses.
     fn flood(&mut self, ingress: PortId, vid: u16, frame: &[u8]) -> Result<(), DatapathError>;
 
+    /// Decides about a frame that comes in by a link as the program at this hook does, and carries nothing out.
+    ///
+    /// # Errors
+    /// When the link has gone, or the kernel does not run a program over such a frame.
+    fn trace(&mut self, hook: Hook, ifindex: u32, frame: &[u8]) -> Result<Traced, DatapathError>;
+
+    /// What the flood that was traced does at a port: the form of its copy, or why it gets none. None if it was not asked.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn copied(
+        &self,
+        traced: &Traced,
+        port: PortId,
+    ) -> Result<Option<Result<Form, DropReason>>, DatapathError>;
+
     /// Limits and memory of each map.
     ///
     /// # Errors
@@ -294,6 +315,14 @@ pub enum DatapathError {
         link: String,
         /// Why.
         source: aya::programs::ProgramError,
+    },
+    /// A trace program did not get to its end.
+    #[error("{program} on {link}: did not write down what it found: restart the controller")]
+    NotTraced {
+        /// Program name.
+        program: &'static str,
+        /// Link name.
+        link: String,
     },
     /// The kernel gave no link that can be pinned, so the attachment would die with the controller.
     #[error("{program} on {link}: the kernel has no BPF link for this hook")]

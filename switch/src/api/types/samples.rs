@@ -96,6 +96,32 @@ pub(crate) fn entry() -> FdbEntry {
     }
 }
 
+/// A trace of two stages.
+pub(crate) fn trace() -> Trace {
+    let said =
+        |stage: &str, answer: &str| TraceStage { stage: stage.to_string(), answer: answer.to_string() };
+    Trace {
+        port: "veth0".to_string(),
+        bytes: 60,
+        destination: "02:42:ac:11:00:03".parse().expect("a MAC"),
+        source: "02:42:ac:11:00:02".parse().expect("a MAC"),
+        network: Some(DEFAULT_NETWORK.to_string()),
+        vlan: None,
+        verdict: TraceVerdict::Forward,
+        reason: None,
+        learning: TraceLearning::Keep,
+        deliveries: vec![TraceDelivery { port: "veth1".to_string(), tag: "untouched".to_string() }],
+        withheld: Vec::new(),
+        hooks: vec![HookTrace {
+            hook: Hook::Tc,
+            stages: vec![
+                said("parse", "02:42:ac:11:00:02 to 02:42:ac:11:00:03, IPv4, untagged, 60 bytes"),
+                said("act", "out of veth1"),
+            ],
+        }],
+    }
+}
+
 /// A controller's status.
 pub(crate) fn status() -> Status {
     Status {
@@ -131,6 +157,7 @@ pub(crate) fn reply_to(request: &Request) -> Reply {
         Request::Stats { .. } => {
             Reply::Stats(vec![PortStats { name: "veth0".to_string(), counters: counters() }])
         }
+        Request::Trace(_) => Reply::Traces(vec![trace()]),
         Request::Teardown
         | Request::PortDel { .. }
         | Request::FdbAdd(_)
@@ -184,6 +211,7 @@ pub(crate) fn requests() -> Vec<Request> {
         Request::FdbFlush(FdbFlush { network: network(), port: None, vlan, include_static: true }),
         Request::NetworkCreate(create),
         Request::NetworkSet(change),
+        Request::Trace(TraceSpec { link: link(), frame: "ff:ff".to_owned() }),
         Request::Takeover { bridge: "docker0".to_owned() },
         Request::Release { bridge: "docker0".to_owned() },
         Request::NetworkRemove { name: link(), force: true },

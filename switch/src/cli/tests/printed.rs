@@ -30,6 +30,7 @@ async fn each_verb_prints_what_ip_and_docker_users_expect() {
         ("port add veth0", "", "/name"),
         ("port set veth0 --flood", "", "/name"),
         ("port del veth0", "", "/changed"),
+        ("trace veth0 ff", "veth0 at tc", "/verdict"),
         ("fdb show", "MAC                PORT   NETWORK", "/0/kind"),
         (&format!("fdb add {mac} veth0"), "", "/changed"),
         (&format!("fdb del {mac}"), "", "/changed"),
