@@ -136,7 +136,7 @@ impl Round for Flood<'_> {
         if !egress::fits(self.frame, config) {
             count::drop(id, self.segments, DropReason::TooBig);
         } else if egress::send_copy(self.frame, config) {
-            count::tx(id, self.segments, self.bytes);
+            count::tx(id, self.segments, self.bytes, false);
         } else {
             count::drop(id, self.segments, DropReason::EgressFailed);
         }

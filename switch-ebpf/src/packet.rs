@@ -23,6 +23,8 @@ use crate::parse::Headers;
 const PACKET_HOST: u32 = 0;
 /// `BPF_MTU_CHK_SEGS`: check each segment of a GSO frame.
 const CHECK_SEGMENTS: u64 = 1;
+/// Protocol number of TCP.
+const TCP: u8 = 6;
 /// `BPF_F_RECOMPUTE_CSUM`: keep a checksum that the NIC computed over the whole frame true.
 const RECOMPUTE_CHECKSUM: u64 = 1;
 
@@ -40,6 +42,20 @@ pub(crate) trait Frame {
     fn ethertype_offset(&self) -> usize;
     /// Whether the program at the other hook decides about the frame, which this one cannot deliver anyway.
     fn is_left_to_tc(&self, headers: &Headers) -> bool;
+    /// Whether the frame seems to be no kernel socket's: born as XDP, it gains by the XDP hook. What a stack sends by a
+    /// veth comes past NAPI as long as its link segments for itself (`drivers/net/veth.c`, `veth_skb_is_eligible_for_gro`);
+    /// behind native XDP all comes through it, and there TCP is taken for a stack's.
+    fn is_born_as_xdp(&self, ethertype: u16) -> bool;
+    /// Whether it is TCP, extension headers left aside.
+    #[inline(always)]
+    fn is_tcp(&self, ethertype: u16) -> bool {
+        let at = self.ethertype_offset() + 2;
+        match ethertype {
+            ethertype::IPV4 => self.read::<1>(at + 9) == Some([TCP]),
+            ethertype::IPV6 => self.read::<1>(at + 6) == Some([TCP]),
+            _ => false,
+        }
+    }
     /// `N` bytes from a constant `offset`; none if the frame is shorter.
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
     /// `N` bytes from an `offset` that the frame itself gave; none if the frame is shorter.
@@ -105,6 +121,11 @@ impl Frame for XdpFrame {
                 self.read::<1>(headers.network_offset + nd::IPV6_BYTES),
                 Some([nd::kind::SOLICITATION | nd::kind::ADVERTISEMENT])
             )
+    }
+
+    #[inline(always)]
+    fn is_born_as_xdp(&self, ethertype: u16) -> bool {
+        !self.is_tcp(ethertype)
     }
 
     #[inline(always)]
@@ -260,6 +281,13 @@ impl Frame for TcFrame {
     #[inline(always)]
     fn is_left_to_tc(&self, _headers: &Headers) -> bool {
         false
+    }
+
+    #[inline(always)]
+    fn is_born_as_xdp(&self, ethertype: u16) -> bool {
+        // SAFETY: as above.
+        let napi = unsafe { (*self.0.skb.skb).napi_id };
+        napi != 0 && !self.is_tcp(ethertype)
     }
 
     #[inline(always)]

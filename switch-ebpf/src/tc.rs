@@ -18,12 +18,14 @@ use crate::{count, egress, event, flood, learn, maps, port};
 #[inline(always)]
 pub(crate) fn act(frame: &TcFrame, decision: &Decision) -> i32 {
     let ingress = port::of(decision.ingress);
-    count::rx_tc(ingress.id, frame, frame.length());
-    if decision.standing == Standing::Admitted {
+    let is_admitted = decision.standing == Standing::Admitted;
+    let is_born = is_admitted && frame.is_born_as_xdp(decision.ethernet.ethertype);
+    count::rx_tc(ingress.id, frame, frame.length(), is_born);
+    if is_admitted {
         learn::commit(decision, ingress);
     }
     match decision.verdict.unpack() {
-        Verdict::Forward(port, form) => forward(frame, decision, port, form),
+        Verdict::Forward(port, form) => forward(frame, decision, port, form, is_born),
         // What the controller gets it floods, mostly: it counts as what it is.
         Verdict::Flood(_) | Verdict::Punt(_) if !is_within_storm_limit(decision, ingress, Spend::Take) => {
             end(frame, ingress.id, StormKind::of(decision.ethernet.destination).reason())
@@ -47,7 +49,7 @@ pub(crate) fn flood_for_controller(frame: &TcFrame) -> i32 {
 }
 
 #[inline(always)]
-fn forward(frame: &TcFrame, decision: &Decision, port: PortId, form: Form) -> i32 {
+fn forward(frame: &TcFrame, decision: &Decision, port: PortId, form: Form, is_born: bool) -> i32 {
     let ingress = decision.ingress;
     let config = match egress::to(frame, port) {
         Ok(config) => config,
@@ -57,7 +59,7 @@ fn forward(frame: &TcFrame, decision: &Decision, port: PortId, form: Form) -> i3
     if form.differs_from(is) && !frame.retag(decision.tag, is, form) {
         return end(frame, ingress, DropReason::EgressFailed);
     }
-    count::tx(port, frame.segments(), frame.length());
+    count::tx(port, frame.segments(), frame.length(), is_born);
     egress::send(frame, config, decision.ethernet.destination)
 }
 
@@ -95,7 +97,7 @@ fn answer(frame: &TcFrame, decision: &Decision, ingress: Ingress, owner: MacAddr
         return end(frame, ingress.id, DropReason::EgressFailed);
     }
     maps::with_counters(ingress.id, |counters| counters.answered += 1);
-    count::tx(ingress.id, 1, frame.length());
+    count::tx(ingress.id, 1, frame.length(), false);
     egress::send(frame, ingress.config, asker)
 }
 

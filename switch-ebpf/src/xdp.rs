@@ -17,7 +17,7 @@ pub(crate) fn act(frame: &XdpFrame, decision: &Decision) -> u32 {
     match decision.verdict.unpack() {
         _ if decision.standing == Standing::Left => XDP_PASS,
         Verdict::Drop(reason) => {
-            accept(frame, decision);
+            accept(frame, decision, false);
             end(decision.ingress, reason)
         }
         Verdict::Forward(port, form) => match target(frame, decision, port, form) {
@@ -53,13 +53,14 @@ pub(crate) fn target(
 #[inline(always)]
 fn forward(frame: &XdpFrame, decision: &Decision, port: PortId, config: &PortConfig) -> u32 {
     let bytes = frame.length();
-    accept(frame, decision);
+    let is_born = frame.is_born_as_xdp(decision.ethernet.ethertype);
+    accept(frame, decision, is_born);
     if !policy::fits(config, bytes) {
         return end(decision.ingress, DropReason::TooBig);
     }
     match maps::TARGETS.redirect(port.index(), 0) {
         Ok(action) => {
-            count::tx(port, 1, bytes);
+            count::tx(port, 1, bytes, is_born);
             action
         }
         Err(_) => end(decision.ingress, DropReason::EgressFailed),
@@ -68,8 +69,8 @@ fn forward(frame: &XdpFrame, decision: &Decision, port: PortId, config: &PortCon
 
 /// The frame's fate is decided here: count it, and learn from it if it was admitted.
 #[inline(always)]
-fn accept(frame: &XdpFrame, decision: &Decision) {
-    count::rx_xdp(decision.ingress, frame, frame.length());
+fn accept(frame: &XdpFrame, decision: &Decision, is_born: bool) {
+    count::rx_xdp(decision.ingress, frame, frame.length(), is_born);
     if decision.standing == Standing::Admitted {
         learn::commit(decision, port::of(decision.ingress));
     }

@@ -45,5 +45,5 @@ const _: () = {
     assert!(size_of::<NeighbourKey>() == 20);
     assert!(size_of::<MemberKey>() == 4);
     assert!(size_of::<GuardKey>() == 20);
-    assert!(size_of::<PortCounters>() == 8 * (8 + crate::stats::DROP_COUNTERS));
+    assert!(size_of::<PortCounters>() == 8 * (9 + crate::stats::DROP_COUNTERS));
 };

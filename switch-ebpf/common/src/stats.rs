@@ -20,6 +20,8 @@ pub struct PortCounters {
     pub tx_bytes: u64,
     /// Of the frames in, those whose fate the XDP hook carried out. The rest is tc's.
     pub rx_xdp_packets: u64,
+    /// Of the frames in and out, those that gain by XDP: they never were socket buffers before they came here.
+    pub born_packets: u64,
     /// ARP requests answered in the kernel: floods saved.
     pub answered: u64,
     /// Frames handed to the controller.
@@ -38,6 +40,7 @@ impl PortCounters {
         tx_packets: 0,
         tx_bytes: 0,
         rx_xdp_packets: 0,
+        born_packets: 0,
         answered: 0,
         punted: 0,
         not_learned: 0,
@@ -51,6 +54,7 @@ impl PortCounters {
         self.tx_packets += other.tx_packets;
         self.tx_bytes += other.tx_bytes;
         self.rx_xdp_packets += other.rx_xdp_packets;
+        self.born_packets += other.born_packets;
         self.answered += other.answered;
         self.punted += other.punted;
         self.not_learned += other.not_learned;

@@ -15,7 +15,7 @@ use super::view::View;
 use super::{Controller, Live, datapath_failed, guards, store_failed};
 use crate::api::error::ApiError;
 use crate::api::handle::Handle;
-use crate::api::types::{Done, Paths, Reply};
+use crate::api::types::{Done, HookChoice, Paths, Reply};
 use crate::config::Limits;
 use crate::datapath::{Adopted, Datapath, Known, Target};
 use crate::error::chain;
@@ -124,7 +124,12 @@ impl Controller {
             if let Some(mode) = setup.xdp {
                 self.datapath.attach_xdp(port, &target, mode).map_err(|e| datapath_failed(&e))?;
             }
-            self.live.insert(port.0, Live { setup, ..Live::default() });
+            let mut live = Live { setup, ..Live::default() };
+            let state = self.state.ports.get(&port.0).filter(|state| state.options.hook == HookChoice::Auto);
+            if let Some(state) = state.filter(|_| live.setup.xdp.is_some()) {
+                live.watch.adopt(&state.hook_reason);
+            }
+            self.live.insert(port.0, live);
         }
         self.converge(port).await?;
         self.install_entries(port)

@@ -30,7 +30,7 @@ impl Controller {
         if known != 0 && known != link.index.0 {
             self.lose_link(port)?;
         }
-        self.silence(port, &link).await?;
+        let link = self.silence(port, link).await?;
         let peer = self.peer_facts(&link).await;
         let features = self.xdp_features(&link).await;
         let chosen = self.choose_hook(port, &link, features, peer.as_ref()).await;
@@ -65,14 +65,17 @@ impl Controller {
     }
 
     /// The link belongs to the switch alone from now on. Done once a link: what somebody changes later, its being up for one,
-    /// is theirs to change.
-    async fn silence(&mut self, port: PortId, link: &Link) -> Result<(), ApiError> {
+    /// is theirs to change. The link as it is then.
+    ///
+    /// What a host sends in the moment that its link comes up matters to it: duplicate address detection asks once. So the
+    /// tc program takes frames before the link does.
+    async fn silence(&mut self, port: PortId, link: Link) -> Result<Link, ApiError> {
         let is_silent = self.live.get(&port.0).is_some_and(|live| live.is_silent);
-        let Some(state) = self.state.ports.get_mut(&port.0) else { return Ok(()) };
+        let Some(state) = self.state.ports.get_mut(&port.0) else { return Ok(link) };
         state.ifindex = link.index.0;
         state.link.clone_from(&link.name);
         let was = match &state.silenced {
-            Some(was) if was.index == link.index && is_silent => return Ok(()),
+            Some(was) if was.index == link.index && is_silent => return Ok(link),
             Some(was) if was.index == link.index => was.clone(),
             _ => {
                 let was = hostend::survey(&self.netlink, link.index).await.map_err(|e| netlink_failed(&e))?;
@@ -84,10 +87,12 @@ impl Controller {
         // An adopted link that somebody has taken down stays down.
         let is_adopted = self.live.get(&port.0).is_some_and(|live| live.setup.config.is_some());
         if !is_adopted {
+            let open = Link { is_up: true, has_carrier: true, ..link.clone() };
+            self.set_up(port, &open, None, &Chosen::tc("the link comes up")).await?;
             hostend::apply(&self.netlink, &was).await.map_err(|e| netlink_failed(&e))?;
         }
         self.live.entry(port.0).or_default().is_silent = true;
-        Ok(())
+        self.netlink.by_index(link.index).await.map_err(|e| netlink_failed(&e))
     }
 
     async fn peer_facts(&self, link: &Link) -> Option<PeerFacts> {
@@ -119,7 +124,10 @@ impl Controller {
             (None, None) => Err("nothing can be asked about it".to_owned()),
         };
         let has_native_xdp = features.map(XdpFeatures::is_native);
-        choose(asked, &Surroundings { kind: link.kind.clone(), has_native_xdp, peer })
+        let watch = self.live.get(&port.0).map(|live| &live.watch);
+        let for_xdp = watch.and_then(|watch| watch.xdp_reason()).map(str::to_owned);
+        let for_tc = watch.and_then(|watch| watch.tc_reason()).map(str::to_owned);
+        choose(asked, &Surroundings { kind: link.kind.clone(), has_native_xdp, peer, for_xdp, for_tc })
     }
 
     /// Prepares the peer where the choice needs that; the choice becomes tc where that fails.

@@ -13,6 +13,10 @@ pub(super) struct Surroundings {
     pub(super) has_native_xdp: Option<bool>,
     /// For a veth: whether the peer can be prepared, or why not.
     pub(super) peer: Result<(), String>,
+    /// For a veth: why its traffic speaks for XDP, if it does.
+    pub(super) for_xdp: Option<String>,
+    /// And why it speaks for tc, where it once spoke for XDP.
+    pub(super) for_tc: Option<String>,
 }
 
 /// The choice and its reason.
@@ -25,7 +29,7 @@ pub(super) struct Chosen {
 }
 
 impl Chosen {
-    fn tc(reason: impl Into<String>) -> Self {
+    pub(super) fn tc(reason: impl Into<String>) -> Self {
         Self { xdp: None, reason: reason.into() }
     }
 
@@ -45,9 +49,16 @@ impl Chosen {
 pub(super) fn choose(asked: HookChoice, around: &Surroundings) -> Chosen {
     match (asked, &around.kind) {
         (HookChoice::Tc, _) => Chosen::tc("tc as asked"),
-        (HookChoice::Auto, LinkKind::Veth) => Chosen::tc(
-            "auto: a kernel stack behind a veth is faster by tc, where GSO and checksum offload survive",
-        ),
+        (HookChoice::Auto, LinkKind::Veth) => match (&around.for_xdp, &around.peer, &around.for_tc) {
+            (Some(why), Ok(()), _) => Chosen::xdp(XdpMode::Native, why),
+            (Some(why), Err(but), _) => {
+                Chosen::tc(format!("{why}, but the peer cannot be prepared for XDP: {but}"))
+            }
+            (None, _, Some(why)) => Chosen::tc(why.as_str()),
+            (None, _, None) => Chosen::tc(
+                "auto: a kernel stack behind a veth is faster by tc, where GSO and checksum offload survive",
+            ),
+        },
         (HookChoice::Auto, LinkKind::Physical) if around.has_native_xdp == Some(true) => {
             Chosen::xdp(XdpMode::Native, "auto: the driver has native XDP")
         }
@@ -69,7 +80,13 @@ mod tests {
     use super::*;
 
     fn veth(peer: Result<(), String>) -> Surroundings {
-        Surroundings { kind: LinkKind::Veth, has_native_xdp: Some(true), peer }
+        Surroundings {
+            kind: LinkKind::Veth,
+            has_native_xdp: Some(true),
+            peer,
+            for_xdp: None,
+            for_tc: None,
+        }
     }
 
     fn physical(has_native_xdp: bool) -> Surroundings {
@@ -77,6 +94,8 @@ mod tests {
             kind: LinkKind::Physical,
             has_native_xdp: Some(has_native_xdp),
             peer: Err("no veth".to_owned()),
+            for_xdp: None,
+            for_tc: None,
         }
     }
 
@@ -85,6 +104,18 @@ mod tests {
         assert_eq!(choose(HookChoice::Auto, &veth(Ok(()))).xdp, None);
         assert_eq!(choose(HookChoice::Auto, &physical(true)).xdp, Some(XdpMode::Native));
         assert_eq!(choose(HookChoice::Auto, &physical(false)).xdp, None);
+    }
+
+    #[test]
+    fn traffic_that_speaks_for_xdp_gets_it_where_the_peer_can_be_prepared() {
+        let born = |peer| Surroundings { for_xdp: Some("auto: born".to_owned()), ..veth(peer) };
+        assert_eq!(choose(HookChoice::Auto, &born(Ok(()))).xdp, Some(XdpMode::Native));
+        assert_eq!(choose(HookChoice::Tc, &born(Ok(()))).xdp, None);
+        let refused = choose(HookChoice::Auto, &born(Err("no such namespace".to_owned())));
+        assert_eq!(refused.xdp, None);
+        assert!(refused.reason.contains("no such namespace"));
+        let back = Surroundings { for_tc: Some("auto: back".to_owned()), ..veth(Ok(())) };
+        assert_eq!(choose(HookChoice::Auto, &back).reason, "auto: back");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::ops::Bound;
 use vswitch_common::port::PortId;
 
 use super::Controller;
+use crate::api::types::HookChoice;
 use crate::error::chain;
 use crate::netlink::monitor::LinkEvent;
 use crate::netlink::xdp_features::XdpFeatures;
@@ -74,6 +75,7 @@ impl Controller {
         self.rechecked =
             if ports.len() < RECHECKS_A_TICK { 0 } else { ports.last().map_or(0, |(port, _)| port.0) };
         for (port, link) in ports {
+            self.watch_traffic(port).await;
             let facts = peer::facts(&self.netlink, link.index).await.ok();
             let Some(live) = self.live.get(&port.0) else { continue };
             let (is_target, is_xdp) = (live.setup.is_target, live.setup.xdp.is_some());
@@ -84,6 +86,23 @@ impl Controller {
             if has_moved || is_changed {
                 self.reconverge(port).await;
             }
+        }
+    }
+
+    /// Changes the hook of a port where that is the switch's choice and its traffic speaks for the other one.
+    async fn watch_traffic(&mut self, port: PortId) {
+        let choice = self.state.ports.get(&port.0).map(|state| state.options.hook);
+        if choice != Some(HookChoice::Auto) {
+            return;
+        }
+        let (Ok(counters), now_ns) = (self.datapath.counters(port), self.datapath.now_ns()) else { return };
+        if !self.live.entry(port.0).or_default().watch.look(&counters, now_ns) {
+            return;
+        }
+        self.reconverge(port).await;
+        let live = self.live.entry(port.0).or_default();
+        if live.watch.xdp_reason().is_some() && live.setup.xdp.is_none() {
+            live.watch.refuse(now_ns);
         }
     }
 

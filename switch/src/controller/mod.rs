@@ -6,6 +6,7 @@
 
 mod addresses;
 mod adopt;
+mod auto;
 mod converge;
 mod fdb;
 mod gateways;
@@ -72,6 +73,8 @@ struct Live {
     is_silent: bool,
     /// Addresses that its guard lets through.
     guards: BTreeSet<IpAddr>,
+    /// What speaks for which hook, where that is the switch's choice.
+    watch: auto::Watch,
     /// Whether `LimitReached` has been said since the limit was last left.
     is_limit_said: bool,
 }

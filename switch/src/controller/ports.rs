@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use vswitch_common::mac::MacAddr;
 use vswitch_common::port::PortId;
 
+use super::auto::Watch;
 use super::plan::{Setup, execute, plan};
 use super::state::{PortOptions, PortState};
 use super::{Controller, datapath_failed, netlink_failed, vlans};
@@ -98,6 +99,9 @@ impl Controller {
         }
         if after.network != before.network || after.options.vlan != before.options.vlan {
             self.send_home(port)?;
+        }
+        if after.options.hook != before.options.hook {
+            self.live.entry(port.0).or_default().watch = Watch::default();
         }
         self.withdraw_entries(port)?;
         let (gone, left) = (before.options.ips.clone(), before.network.clone());

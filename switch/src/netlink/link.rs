@@ -114,7 +114,9 @@ impl Link {
             }
         }
         link.kind = link_kind(kind, message.header.link_layer_type);
-        link.has_carrier &= matches!(carrier_state, State::Up | State::Unknown);
+        // `Down` with the lower layer up is a carrier that Linux has not come to announce yet, up to a second late
+        // (kernel 6.18 `net/core/link_watch.c`): frames pass already.
+        link.has_carrier &= matches!(carrier_state, State::Up | State::Unknown | State::Down);
         // Other kinds tell in the same attribute on which link they stand.
         let is_pair = link.kind == LinkKind::Veth;
         link.peer = lower.filter(|index| is_pair && index.0 != 0).map(|index| PeerRef { index, nsid });

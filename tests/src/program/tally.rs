@@ -99,7 +99,8 @@ impl Tally {
         sent.flat_map(|(port, count)| vec![port; count]).collect()
     }
 
-    /// What was counted since `earlier`, when less had been counted.
+    /// What was counted since `earlier`, when less had been counted. Which frames were born as XDP is left out: those of
+    /// `BPF_PROG_TEST_RUN` are born nowhere.
     pub(super) fn since(&self, earlier: &Self) -> Self {
         let mut since = Self::new();
         for (port, counters) in &self.0 {
@@ -112,6 +113,7 @@ impl Tally {
                 tx_packets: counters.tx_packets - before.tx_packets,
                 tx_bytes: counters.tx_bytes - before.tx_bytes,
                 rx_xdp_packets: counters.rx_xdp_packets - before.rx_xdp_packets,
+                born_packets: 0,
                 answered: counters.answered - before.answered,
                 punted: counters.punted - before.punted,
                 not_learned: counters.not_learned - before.not_learned,
