@@ -4,7 +4,8 @@
 //! `core` for BPF has to be built from source, which wants another toolchain than the pinned one. aya-build does the
 //! same for rustup toolchains only; ours may be the distribution's.
 //!
-//! The inner build has a target folder inside `OUT_DIR` (two cargos must not wait for each other's lock), takes the
+//! The inner build has a target folder of its own beside the outer build's profiles (two cargos must not wait for each
+//! other's lock), so that `core` is built once however many variants of this package the outer build has. It takes the
 //! versions of the same Cargo.lock, and speaks only when it fails.
 
 use std::env;
@@ -46,10 +47,11 @@ fn build() -> Result<(), String> {
         .map_err(|_| "no toolchain for the eBPF programs yet: run `cargo xtask setup`".to_owned())?;
 
     let out_dir = PathBuf::from(variable("OUT_DIR"));
-    let target_dir = out_dir.join("ebpf");
+    let has_log = env::var_os("CARGO_FEATURE_EBPF_LOG").is_some();
+    let target_dir = target_dir(&out_dir).join(if has_log { "ebpf-log" } else { "ebpf" });
     let mut cargo = ebpf_cargo::command(&record, &variable("CARGO_CFG_TARGET_ARCH"))?;
     cargo.args(["--locked", "--package", "vswitch-ebpf", "--bin", "vswitch-ebpf"]);
-    if env::var_os("CARGO_FEATURE_EBPF_LOG").is_some() {
+    if has_log {
         cargo.args(["--features", "log"]);
     }
     cargo.arg("--target-dir").arg(&target_dir).current_dir(&root);
@@ -64,6 +66,12 @@ fn build() -> Result<(), String> {
     fs::copy(&built, out_dir.join("vswitch.bpf.o"))
         .map_err(|error| format!("cannot copy {}: {error}", built.display()))?;
     Ok(())
+}
+
+/// The outer build's target folder: `OUT_DIR` is TARGET/PROFILE/build/PACKAGE/out, with the target's name before the profile
+/// where one was asked for.
+fn target_dir(out_dir: &Path) -> &Path {
+    out_dir.ancestors().nth(4).unwrap_or(out_dir)
 }
 
 /// A variable that cargo sets for every build script.

@@ -91,7 +91,7 @@ impl Watch {
         let frames = now.packets.saturating_sub(last.packets);
         let born = now.born.saturating_sub(last.born).min(frames);
         let rate = (u128::from(frames) * 1_000_000_000 / u128::from(took_ns)) as u64;
-        let share = if frames == 0 { 0 } else { born * 100 / frames };
+        let share = (born * 100).checked_div(frames).unwrap_or(0);
         if self.is_xdp { self.look_at_xdp(rate, share, now_ns) } else { self.look_at_tc(rate, share, now_ns) }
     }
 

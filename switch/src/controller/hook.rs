@@ -80,13 +80,7 @@ mod tests {
     use super::*;
 
     fn veth(peer: Result<(), String>) -> Surroundings {
-        Surroundings {
-            kind: LinkKind::Veth,
-            has_native_xdp: Some(true),
-            peer,
-            for_xdp: None,
-            for_tc: None,
-        }
+        Surroundings { kind: LinkKind::Veth, has_native_xdp: Some(true), peer, for_xdp: None, for_tc: None }
     }
 
     fn physical(has_native_xdp: bool) -> Surroundings {
