@@ -84,6 +84,51 @@ each_hook!(vswitch a_configured_station_does_not_age, |lab| {
 });
 
 #[test]
+fn a_network_forgets_after_five_minutes_if_nothing_is_said() {
+    let Some(lab) = Hooks::Tc.vswitch_lab("the default ageing time") else { return };
+    lab.switch().ok(&["network", "create", "plain"]);
+    let networks = lab.switch().json::<Vec<vswitch::api::types::Network>>(&["network", "ls"]);
+    assert!(networks.iter().all(|network| network.ageing == 300), "{networks:?}");
+    assert_eq!(networks.len(), 2);
+}
+
+/// Entries that the sweep looks at in a tick of a second.
+const A_TICK: u64 = 16_384;
+
+/// More entries than three ticks sweep.
+const CROWD: u32 = 52_000;
+
+each_hook!(vswitch a_sweep_is_done_in_parts_and_holds_up_nothing, |lab| {
+    let s = forgetful(&mut lab);
+    let numbers: Vec<u32> = (0..CROWD).collect();
+    let from = |number: &u32| {
+        let [a, b, c, d] = number.to_be_bytes();
+        frame::marked(s.mac(0), MacAddr::from_octets([6, 1, a, b, c, d]), u64::from(*number) + 1_000_000)
+    };
+    lab.switch().ok(&["network", "set", "forgetful", "--ageing", "300"]);
+    for batch in numbers.chunks(1000) {
+        s.host(0).inject_all(&batch.iter().map(from).collect::<Vec<_>>());
+    }
+    let entries = || lab.switch().status().fdb.entries;
+    let most = entries();
+    assert!(most > u64::from(CROWD) * 9 / 10, "{most} entries");
+    sleep(SLACK);
+    lab.switch().ok(&["network", "set", "forgetful", "--ageing", "1"]);
+    // All are unknown at once, and in the table for as long as the sweep takes.
+    s.expect_unchanged(1, &s.frame(1, MacAddr::from_octets([6, 1, 0, 0, 0, 5])), &[0, 2]);
+    let (start, mut before) = (Instant::now(), (Instant::now(), most));
+    while before.1 >= 10 {
+        assert!(start.elapsed() < Duration::from_secs(30), "{} of {most} entries are left", before.1);
+        let (asked, left) = (Instant::now(), entries());
+        // Ticks are a second apart: what lies closer together has seen one of them at most.
+        let gone = before.1.saturating_sub(left);
+        let is_close = before.0.elapsed() < Duration::from_millis(900);
+        assert!(!is_close || gone <= A_TICK, "{gone} of {most} entries went in one tick");
+        before = (asked, left);
+    }
+});
+
+#[test]
 fn forgetting_goes_on_without_a_controller() {
     let Some(mut lab) = Hooks::Mixed.vswitch_lab("ageing without a controller") else { return };
     let s = forgetful(&mut lab);

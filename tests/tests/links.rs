@@ -66,6 +66,43 @@ each_hook!(vswitch a_link_that_vanishes_leaves_a_dead_port_and_no_entries, |lab|
     assert_eq!(lab.switch().ports().len(), 2);
 });
 
+each_hook!(vswitch a_host_whose_namespace_dies_leaves_a_dead_port_and_no_entries, |lab| {
+    let (hosts, wires) = acquainted(&mut lab);
+    let probe = Probe::start(&hosts[1], &hosts[2], 100);
+    let name = hosts[0].namespace().name();
+    let deleted = std::process::Command::new("ip").args(["netns", "del", name]).status();
+    assert!(deleted.is_ok_and(|status| status.success()));
+    lab.switch().wait_for_state(&wires[0].port, PortState::Down);
+    wait_until_flushed(&mut lab, &wires[0].port);
+    assert_eq!(lab.switch().port_show(&wires[0].port).ifindex, 0);
+    probe.cover(20);
+    probe.finish().assert_no_loss();
+});
+
+each_hook!(vswitch another_link_with_the_index_of_a_port_that_vanished_is_no_port, |lab| {
+    let (hosts, wires) = acquainted(&mut lab);
+    let index = lab.switch().port_show(&wires[0].port).ifindex;
+    lab.switch_ns().ip(&[format!("link del dev {}", wires[0].port)]);
+    lab.switch().wait_for_state(&wires[0].port, PortState::Down);
+    let there = hosts[0].namespace().name();
+    lab.switch_ns().ip(&[
+        format!("link add name other0 index {index} type veth peer name eth0 netns {there}"),
+        "link set dev other0 up".to_owned(),
+    ]);
+    hosts[0].namespace().ip(&[format!("link set dev eth0 address {} up", hosts[0].mac())]);
+    let at_first = hosts[0].sniff();
+    hosts[0].inject(&frame::marked(MacAddr::BROADCAST, hosts[0].mac(), 1));
+    hosts[1].inject(&frame::marked(MacAddr::BROADCAST, hosts[1].mac(), 2));
+    at_first.expect_none(frame::has_mark(2), Duration::from_millis(300));
+    assert!(entries_of(&mut lab, &wires[0].port).is_empty());
+    assert_eq!(lab.switch().port_show(&wires[0].port).state, PortState::Down);
+    // As a port it begins anew.
+    lab.add_port("other0", PortOptions::default());
+    assert_eq!(lab.switch().counters("other0").rx_packets, 0);
+    hosts[1].inject(&frame::marked(MacAddr::BROADCAST, hosts[1].mac(), 3));
+    at_first.expect_exactly(1, frame::has_mark(3), SOON);
+});
+
 each_hook!(vswitch a_link_that_returns_under_its_name_is_the_port_again, |lab| {
     let (hosts, wires) = acquainted(&mut lab);
     lab.switch_ns().ip(&[format!("link del dev {}", wires[0].port)]);

@@ -56,6 +56,56 @@ each_hook!(vswitch a_full_frame_passes_between_links_of_one_mtu, |lab| {
     }
 });
 
+each_hook!(vswitch the_largest_frames_pass_at_the_hook_asked_for_or_at_another_with_a_reason, |lab| {
+    for mtu in [16_000_u32, 61_000, 65_535] {
+        let network = format!("n{mtu}");
+        lab.switch().ok(&["network", "create", &network]);
+        let hosts = ["a", "b"].map(|name| lab.host_with(&format!("{name}{mtu}"), HostOptions::bare()));
+        for host in &hosts {
+            let wire = lab.wire(host);
+            host.namespace().ip(&[format!("link set dev eth0 mtu {mtu}")]);
+            lab.switch_ns().ip(&[format!("link set dev {} mtu {mtu}", wire.port)]);
+            lab.add_port(&wire.port, PortOptions::network(&network));
+            let shown = lab.switch().port_show(&wire.port);
+            eprintln!("MTU {mtu}: {:?}: {}", shown.hook, shown.hook_reason);
+            assert_eq!((shown.mtu, shown.hook_reason.is_empty()), (mtu, false), "{shown:?}");
+        }
+        let [a, b] = &hosts;
+        let (at_a, at_b) = (a.sniff(), b.sniff());
+        // The longest that a packet socket takes and a frame of common length, to all and to one.
+        let longest = frame::HEADER + mtu.min(65_000) as usize;
+        for (mark, from, to, at, length) in [
+            (1, a, MacAddr::BROADCAST, &at_b, longest),
+            (2, b, a.mac(), &at_a, longest),
+            (3, a, b.mac(), &at_b, longest),
+            (4, a, b.mac(), &at_b, 1000),
+        ] {
+            let frame = frame::marked_as(to, from.mac(), frame::EXPERIMENTAL, mark, length);
+            from.inject(&frame);
+            let seen = at.expect_exactly(1, frame::has_mark(mark), SOON);
+            assert!(seen[0].frame == frame, "MTU {mtu}, frame {mark}: changed");
+        }
+    }
+});
+
+each_hook!(vswitch links_of_very_different_mtus_are_ports_of_one_network, |lab| {
+    let mtus = [65_000, 9000, 1500, 576];
+    let s = stations_of(&mut lab, &mtus);
+    for from in 0..mtus.len() {
+        let others: Vec<_> = (0..mtus.len()).filter(|to| *to != from).collect();
+        s.expect_unchanged(from, &s.broadcast(from), &others);
+    }
+    for (from, to) in [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3), (3, 0), (2, 0), (1, 0)] {
+        let both = mtus[from].min(mtus[to]) as usize;
+        s.expect_unchanged(from, &frame_of(&s, from, s.mac(to), both), &[to]);
+        if mtus[from] > mtus[to] {
+            let before = too_big(&lab, s.port(from));
+            s.expect_unchanged(from, &frame_of(&s, from, s.mac(to), both + 5), &[]);
+            assert_eq!(too_big(&lab, s.port(from)), before + 1, "from {from} to {to}");
+        }
+    }
+});
+
 each_hook!(vswitch what_is_too_big_for_a_link_is_dropped_and_counted, |lab| {
     let s = stations_of(&mut lab, &[9000, 1500, 576]);
     for from in [1, 2, 0] {

@@ -105,6 +105,22 @@ each_hook!(vswitch limits_come_and_go_live, |lab| {
     assert!(lab.switch().port_show(s.port(0)).storm.is_empty());
 });
 
+each_hook!(vswitch a_quiet_port_may_send_a_burst_of_a_tenth_of_a_second, |lab| {
+    let options = PortOptions::default().with(&["--storm", "broadcast=1000"]);
+    let s = Stations::connect(&mut lab, vec![options, PortOptions::default()]);
+    for _ in 0..2 {
+        let burst = s.broadcast(0);
+        let mark = frame::mark_of(&burst).expect("it has one");
+        let start = Instant::now();
+        s.host(0).inject_all(&[&burst; 250]);
+        let lasted = start.elapsed().as_millis() as usize;
+        sleep(Duration::from_millis(300));
+        let passed = s.heard(1).received(frame::has_mark(mark)).len();
+        // A frame a millisecond goes on top of the burst, while it lasts.
+        assert!((100..=105 + lasted).contains(&passed), "{passed} of 250 passed in {lasted} ms");
+    }
+});
+
 each_hook!(vswitch questions_for_nobody_count_as_broadcasts, |lab| {
     let options = PortOptions::default().with(&["--storm", "broadcast=10"]);
     let s = Stations::connect(&mut lab, vec![options, PortOptions::default()]);

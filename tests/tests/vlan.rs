@@ -161,6 +161,27 @@ each_hook!(vswitch a_trunk_carries_just_the_vlans_of_its_list, |lab| {
     expect_drops(&lab, s.port(0), "vlan-not-allowed", refused.len() as u64);
 });
 
+each_hook!(vswitch every_vlan_from_1_to_4094_is_carried_and_learned, |lab| {
+    let s = campus(&mut lab, &[trunk("all"), trunk("all")]);
+    let vids: Vec<u16> = (1..=4094).collect();
+    for (from, to, address) in [(0, 1, MacAddr::BROADCAST), (1, 0, s.mac(0)), (0, 1, s.mac(1))] {
+        for batch in vids.chunks(64) {
+            s.heard(to).clear();
+            let frames: Vec<_> = batch.iter().map(|vid| c_tagged(&s.frame(from, address), *vid)).collect();
+            s.host(from).inject_all(&frames);
+            let arrived = || s.heard(to).received(|frame| frame::mark_of(frame).is_some());
+            vswitch_tests::wait::poll(SOON, || (arrived().len() >= frames.len()).then_some(()));
+            let mut seen: Vec<_> = arrived().into_iter().map(|captured| captured.frame).collect();
+            seen.sort();
+            let mut sent = frames;
+            sent.sort();
+            assert!(seen == sent, "VLANs {batch:?}, to {address}: {} of {} arrived", seen.len(), sent.len());
+        }
+    }
+    // Each VLAN has learned both stations for itself.
+    assert_eq!(lab.switch().fdb_show(&["--network", "campus"]).len(), 2 * vids.len());
+});
+
 each_hook!(vswitch a_station_may_be_at_another_port_in_another_vlan, |lab| {
     let s = campus(&mut lab, &[access(10), access(20), trunk("10,20"), access(10), access(20)]);
     let twin = MacAddr::from_octets([2, 0, 0, 0, 0, 0x77]);
