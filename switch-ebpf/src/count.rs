@@ -43,7 +43,7 @@ pub(crate) fn tx(port: PortId, packets: u32, bytes: u32, is_born: bool) {
 /// A frame, or a flood's copy of one, goes nowhere.
 #[inline(always)]
 pub(crate) fn drop(port: PortId, packets: u32, reason: DropReason) {
-    // The compiler knows that a reason is below 20 and would leave a mask out; the verifier knows only the mask.
+    // The compiler knows how many reasons there are and would leave a mask out; the verifier knows only the mask.
     let index = maps::opaque(reason as u64) as usize & (DROP_COUNTERS - 1);
     maps::with_counters(port, |counters| counters.drops[index] += u64::from(packets));
 }

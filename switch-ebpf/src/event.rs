@@ -27,8 +27,19 @@ pub(crate) fn neighbour(decision: &Decision, kind: NoticeKind, ip: [u8; 16]) {
     publish(decision, kind, PortId::NOBODY, ip);
 }
 
+/// Says that a port is quarantined because of the source, which belongs to `older`.
+#[inline(always)]
+pub(crate) fn quarantine(decision: &Decision, port: PortId, older: PortId) {
+    publish_at(decision, NoticeKind::Quarantined, port, older, [0; 16]);
+}
+
 #[inline(always)]
 fn publish(decision: &Decision, kind: NoticeKind, from: PortId, ip: [u8; 16]) {
+    publish_at(decision, kind, decision.ingress, from, ip);
+}
+
+#[inline(always)]
+fn publish_at(decision: &Decision, kind: NoticeKind, port: PortId, from: PortId, ip: [u8; 16]) {
     let Some(mut record) = maps::EVENTS.reserve::<Notice>(0) else {
         return maps::count_lost(ring::EVENTS);
     };
@@ -36,7 +47,7 @@ fn publish(decision: &Decision, kind: NoticeKind, from: PortId, ip: [u8; 16]) {
         mac: decision.ethernet.source.bits(),
         kind: kind as u16,
         domain: decision.domain.0,
-        port: decision.ingress.0,
+        port: port.0,
         from: from.0,
         ip,
     });

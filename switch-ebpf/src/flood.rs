@@ -12,7 +12,7 @@ use vswitch_common::vlan::{Form, Tag};
 
 use crate::packet::{Frame as _, Round, TcFrame, repeat};
 use crate::pipeline::Ingress;
-use crate::{count, egress, maps, vlan};
+use crate::{clock, count, egress, maps, port, vlan};
 
 /// What a round of the loop needs; the same for all rounds of a pass but for `is_counted`. A count of copies would be another
 /// state for the verifier each round, and the loop would never converge.
@@ -21,6 +21,7 @@ struct Flood<'a> {
     ingress: Ingress,
     bytes: u32,
     segments: u32,
+    now_ns: u64,
     vid: u16,
     form: u16,
     is_counted: u32,
@@ -37,6 +38,7 @@ pub(crate) fn flood(frame: &TcFrame, ingress: Ingress, vid: u16) -> bool {
         ingress,
         bytes: frame.length(),
         segments: frame.segments(),
+        now_ns: clock::now_ns(),
         vid,
         form: tag.form().0,
         is_counted: 0,
@@ -67,7 +69,7 @@ impl Flood<'_> {
     /// Whether the member gets a copy of the frame in its present form.
     #[inline(always)]
     fn is_for(&self, id: PortId, config: &PortConfig) -> bool {
-        match wanted(self.ingress, id, config, self.vid) {
+        match wanted(self.ingress, id, config, self.vid, self.now_ns) {
             Ok(wanted) => !wanted.differs_from(Form(self.form)),
             Err(_) => false,
         }
@@ -76,11 +78,20 @@ impl Flood<'_> {
 
 /// In which form a member gets its copy, or why it gets none; `NobodyToFlood` is that floods do not leave by it.
 #[inline(always)]
-fn wanted(ingress: Ingress, id: PortId, config: &PortConfig, vid: u16) -> Result<Form, DropReason> {
+fn wanted(
+    ingress: Ingress,
+    id: PortId,
+    config: &PortConfig,
+    vid: u16,
+    now_ns: u64,
+) -> Result<Form, DropReason> {
     if !config.has(flag::FLOOD) {
         return Err(DropReason::NobodyToFlood);
     }
     policy::may_leave((ingress.id, ingress.config), (id, config))?;
+    if port::is_quarantined(id, now_ns) {
+        return Err(DropReason::Quarantined);
+    }
     vlan::leave(id, config, vid)
 }
 
@@ -89,7 +100,8 @@ fn wanted(ingress: Ingress, id: PortId, config: &PortConfig, vid: u16) -> Result
 pub(crate) fn foresee(frame: &TcFrame, ingress: Ingress, vid: u16, number: u32) -> bool {
     let places = maps::network(ingress.config.network).map_or(0, |network| network.places);
     let rounds = if places < FLOOD_MEMBERS { places } else { FLOOD_MEMBERS };
-    let mut foresight = Foresight { frame, ingress, vid, number, is_counted: 0 };
+    let now_ns = clock::now_ns();
+    let mut foresight = Foresight { frame, ingress, vid, number, now_ns, is_counted: 0 };
     repeat(rounds, &mut foresight);
     foresight.is_counted != 0
 }
@@ -100,6 +112,7 @@ struct Foresight<'a> {
     ingress: Ingress,
     vid: u16,
     number: u32,
+    now_ns: u64,
     is_counted: u32,
 }
 
@@ -108,7 +121,7 @@ impl Round for Foresight<'_> {
     fn run(&mut self, index: u32) {
         let Some(id) = maps::member(self.ingress.config.network, index as u16) else { return };
         let Some(config) = maps::port(id) else { return };
-        let copied = match wanted(self.ingress, id, config, self.vid) {
+        let copied = match wanted(self.ingress, id, config, self.vid, self.now_ns) {
             Ok(form) => {
                 self.is_counted = 1;
                 if egress::fits(self.frame, config) {

@@ -7,13 +7,18 @@ use vswitch_common::neighbour::NeighbourKey;
 use vswitch_common::port::PortId;
 
 use crate::pipeline::{Decision, Ingress, Lesson};
-use crate::{event, maps};
+use crate::{event, flap, maps};
 
 /// What there is to learn. Only looks.
 #[inline(always)]
 pub(crate) fn lesson(decision: &Decision, ingress: Ingress) -> Lesson {
-    let entry = maps::fdb(decision.key(decision.ethernet.source));
-    Lesson { learn: fdb::learn(&entry, ingress.id, ingress.config, decision.now_ns), entry }
+    let key = decision.key(decision.ethernet.source);
+    let entry = maps::fdb(key);
+    let mut learn = fdb::learn(&entry, ingress.id, ingress.config, decision.now_ns);
+    if learn == Learn::Move && flap::is_held(key, &entry, ingress.id, decision.now_ns) {
+        learn = Learn::Refuse;
+    }
+    Lesson { learn, entry }
 }
 
 /// Learns it.
@@ -25,9 +30,16 @@ pub(crate) fn commit(decision: &Decision, ingress: Ingress) {
         Learn::Keep => {}
         Learn::Refresh => maps::fdb_refresh(key, decision.now_ns),
         Learn::Insert => insert(decision, ingress),
-        Learn::Move => relocate(decision, ingress, &lesson.entry),
+        Learn::Move | Learn::Stay | Learn::Refuse => {
+            let is_beyond_limit = flap::is_beyond_limit(decision, ingress.id, &lesson.entry);
+            if lesson.learn == Learn::Move && !is_beyond_limit {
+                relocate(decision, ingress, &lesson.entry);
+            }
+        }
     }
-    note_neighbour(decision);
+    if lesson.learn != Learn::Refuse {
+        note_neighbour(decision);
+    }
 }
 
 /// Adds an entry, if the table and the port have room.
@@ -78,7 +90,7 @@ fn may_move(ingress: Ingress, was: &FdbEntry) -> bool {
 #[inline(always)]
 pub(crate) fn can_commit(decision: &Decision, ingress: Ingress) -> bool {
     match decision.lesson.learn {
-        Learn::Keep | Learn::Refresh => true,
+        Learn::Keep | Learn::Refresh | Learn::Stay | Learn::Refuse => true,
         Learn::Insert => has_room(ingress),
         Learn::Move => may_move(ingress, &decision.lesson.entry),
     }

@@ -3,10 +3,10 @@
 use vswitch_common::fdb::{self, Learn};
 use vswitch_common::policy;
 use vswitch_common::port::{PortConfig, PortId};
-use vswitch_common::verdict::{Packed, Verdict};
+use vswitch_common::verdict::{DropReason, Packed, Verdict};
 
 use crate::pipeline::{Decision, Ingress};
-use crate::{maps, vlan};
+use crate::{maps, port, vlan};
 
 /// Out of the station's port if it is known, else to everybody.
 #[inline(always)]
@@ -15,29 +15,39 @@ pub(crate) fn destination(decision: &Decision, ingress: Ingress) -> Packed {
         return Verdict::Flood(decision.domain).pack();
     }
     let is_own = decision.ethernet.destination.bits() == decision.ethernet.source.bits();
-    if is_own && !matches!(decision.lesson.learn, Learn::Keep) {
+    if is_own && !matches!(decision.lesson.learn, Learn::Keep | Learn::Stay) {
         // The FDB will say so in a moment: the station is where it speaks.
         return out_of(decision, ingress, ingress.id, ingress.config);
     }
     let entry = maps::fdb(decision.key(decision.ethernet.destination));
-    let port = PortId(entry.port);
-    let Some(config) = maps::port(port) else {
+    let egress = PortId(entry.port);
+    let Some(config) = maps::port(egress) else {
         return Verdict::Flood(decision.domain).pack();
     };
     if !fdb::is_current(&entry, config, decision.now_ns) {
         return Verdict::Flood(decision.domain).pack();
     }
-    out_of(decision, ingress, port, config)
+    if port::is_quarantined(egress, decision.now_ns) {
+        // A station that was learned there may be reachable by another port.
+        let is_there = entry.is_permanent();
+        return if is_there {
+            Verdict::Drop(DropReason::Quarantined)
+        } else {
+            Verdict::Flood(decision.domain)
+        }
+        .pack();
+    }
+    out_of(decision, ingress, egress, config)
 }
 
 /// Out of the port, if the frame may.
 #[inline(always)]
-fn out_of(decision: &Decision, ingress: Ingress, port: PortId, config: &PortConfig) -> Packed {
-    if let Err(reason) = policy::may_leave((ingress.id, ingress.config), (port, config)) {
+fn out_of(decision: &Decision, ingress: Ingress, egress: PortId, config: &PortConfig) -> Packed {
+    if let Err(reason) = policy::may_leave((ingress.id, ingress.config), (egress, config)) {
         return Verdict::Drop(reason).pack();
     }
-    match vlan::leave(port, config, decision.vid) {
-        Ok(form) => Verdict::Forward(port, form).pack(),
+    match vlan::leave(egress, config, decision.vid) {
+        Ok(form) => Verdict::Forward(egress, form).pack(),
         Err(reason) => Verdict::Drop(reason).pack(),
     }
 }

@@ -16,6 +16,7 @@ mod port;
 mod vlan;
 mod guard;
 mod learn;
+mod flap;
 mod respond;
 mod lookup;
 

@@ -3,17 +3,21 @@
 //! | map | programs | controller | who wins |
 //! |---|---|---|---|
 //! | `CONFIG` `HEARTBEAT` `LINKS` `PORTS` `NETWORKS` `MEMBERS` `NEIGHBOURS` `TARGETS` `DELETED` `VLANS` `GUARDS` | read | writes | – |
+//! | `MOVES` | write | – | – |
+//! | `QUARANTINES` | begin | clears | the last write; a quarantine that begins meanwhile begins again with the next frame in the loop |
 //! | `COUNTERS` `LEARNED` `PUNT_BUCKETS` `STORMS` `LOST` | write | reads | – |
 //! | `TRACE` `TRACE_COPIES` | the trace programs write | reads, and runs one at a time | – |
 //! | `FDB` | insert dynamic entries, refresh, move | inserts permanent entries, deletes any | the last write; a station deleted while it speaks is learned again with its next frame |
 //! | `EVENTS` `PUNTS` | produce | consumes | – |
 
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, DevMap, HashMap, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, DevMap, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use vswitch_common::abi::{Bucket, SwitchConfig, ring};
 use vswitch_common::fdb::{FdbEntry, FdbKey};
+use vswitch_common::flap::{Moves, Quarantine};
 use vswitch_common::guard::GuardKey;
 use vswitch_common::limits;
+use vswitch_common::mac::MacAddr;
 use vswitch_common::nd::PACKET_BYTES;
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{MemberKey, NetworkConfig, PortConfig, PortId};
@@ -63,6 +67,10 @@ static VLANS: Array<VlanSet> = Array::with_max_entries(limits::PORTS, 0);
 static GUARDS: HashMap<GuardKey, u32> = HashMap::with_max_entries(limits::GUARDED_ADDRESSES, NO_PREALLOC);
 #[map]
 static STORMS: Array<u64> = Array::with_max_entries(limits::PORTS * 4, 0);
+#[map]
+static MOVES: LruHashMap<FdbKey, Moves> = LruHashMap::with_max_entries(limits::MOVING_STATIONS, 0);
+#[map]
+static QUARANTINES: Array<Quarantine> = Array::with_max_entries(limits::PORTS, 0);
 #[map]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(limits::EVENT_RING_BYTES, 0);
 #[map]
@@ -199,6 +207,48 @@ pub(crate) fn fdb_move(key: FdbKey, to: &FdbEntry) -> bool {
         (&raw mut (*entry).seen_ns).write_volatile(to.seen_ns);
     }
     true
+}
+
+/// Counts one more move of a station, away from `from`; returns its record, or none if it is the first. CPUs that race lose
+/// a count, no more.
+#[inline(always)]
+pub(crate) fn note_move(key: FdbKey, from: PortId, now_ns: u64) -> Option<&'static mut Moves> {
+    let Some(moves) = MOVES.get_ptr_mut(key) else {
+        // Without memory for it, the next move counts as the first.
+        let _forgotten = MOVES.insert(key, Moves::first(from, now_ns), 0);
+        return None;
+    };
+    // SAFETY: a live map value of aligned words, in which every mixture of two writers' words is a record.
+    let moves = unsafe { &mut *moves };
+    moves.note(from, now_ns);
+    Some(moves)
+}
+
+/// Whether a station is pinned to a port because it flapped.
+#[inline(always)]
+pub(crate) fn is_pinned_to(key: FdbKey, port: PortId, now_ns: u64) -> bool {
+    // SAFETY: as in `note_move`.
+    unsafe { MOVES.get(key) }.is_some_and(|moves| moves.is_pinned_to(port, now_ns))
+}
+
+/// A port's quarantine, now or lately.
+#[inline(always)]
+pub(crate) fn quarantine(port: PortId) -> Option<&'static Quarantine> {
+    QUARANTINES.get(port.index())
+}
+
+/// Quarantines a port, counts it where the controller looks, and says until when.
+#[inline(always)]
+pub(crate) fn begin_quarantine(port: PortId, mac: MacAddr, older: PortId, other: PortId, now_ns: u64) -> u64 {
+    if let Some(sum) = QUARANTINES.get_ptr_mut(PortId::NOBODY.index()) {
+        // SAFETY: an aligned word of a live map value; programs only ever add to it atomically.
+        unsafe { atomic_add(&raw mut (*sum).count, 1) };
+    }
+    let Some(quarantine) = QUARANTINES.get_ptr_mut(port.index()) else { return now_ns };
+    // SAFETY: a live map value of aligned words; two CPUs that quarantine a port at once mean the same.
+    let quarantine = unsafe { &mut *quarantine };
+    quarantine.begin(mac, older, other, now_ns);
+    quarantine.until_ns
 }
 
 /// Dynamic entries of a port, or with [`PortId::NOBODY`] of all.

@@ -110,6 +110,10 @@ pub(crate) fn decide(frame: &impl Frame, decision: &mut Decision) {
     }
     decision.standing = Standing::Admitted;
     decision.lesson = learn::lesson(decision, ingress);
+    if decision.lesson.learn == Learn::Refuse {
+        decision.verdict = Verdict::Drop(DropReason::Flapping).pack();
+        return;
+    }
     decision.verdict = respond::answer(decision, ingress);
     if !decision.verdict.is_decided() {
         decision.verdict = lookup::destination(decision, ingress);
@@ -124,7 +128,8 @@ fn admit(
     headers: &parse::Headers,
     decision: &mut Decision,
 ) -> Result<(), DropReason> {
-    port::admit(&ingress, &headers.ethernet)?;
+    let now_ns = clock::now_ns();
+    port::admit(&ingress, &headers.ethernet, now_ns)?;
     decision.vid = vlan::classify(&ingress, headers.tag)?;
     decision.domain = vswitch_common::vlan::domain(ingress.config, decision.vid);
     decision.arp = parse::arp(frame, headers);
@@ -135,6 +140,6 @@ fn admit(
         decision.arp = Arp::NONE;
         decision.nd = Message::NONE;
     }
-    decision.now_ns = clock::now_ns();
+    decision.now_ns = now_ns;
     Ok(())
 }

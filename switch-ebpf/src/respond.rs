@@ -11,8 +11,8 @@ use vswitch_common::policy;
 use vswitch_common::port::PortId;
 use vswitch_common::verdict::{Packed, Punt, Verdict};
 
-use crate::maps;
 use crate::pipeline::{Decision, Ingress};
+use crate::{maps, port};
 
 /// A verdict, if the question is one for the switch.
 #[inline(always)]
@@ -39,10 +39,12 @@ pub(crate) fn answer(decision: &Decision, ingress: Ingress) -> Packed {
 #[inline(always)]
 fn can_reach(decision: &Decision, ingress: Ingress, station: MacAddr) -> bool {
     let entry = maps::fdb(decision.key(station));
-    let port = PortId(entry.port);
-    let Some(config) = maps::port(port) else {
+    let at = PortId(entry.port);
+    let Some(config) = maps::port(at) else {
         return false;
     };
     let ingress = (ingress.id, ingress.config);
-    fdb::is_current(&entry, config, decision.now_ns) && policy::may_leave(ingress, (port, config)).is_ok()
+    fdb::is_current(&entry, config, decision.now_ns)
+        && !port::is_quarantined(at, decision.now_ns)
+        && policy::may_leave(ingress, (at, config)).is_ok()
 }

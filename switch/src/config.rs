@@ -86,6 +86,8 @@ pub struct Limits {
     pub ports: u32,
     /// Networks, counting `default`.
     pub networks: u32,
+    /// Moves of one station in ten seconds, beyond which it is pinned and a port quarantined; 0 is any number.
+    pub station_moves: u32,
 }
 
 impl Limits {
@@ -95,6 +97,8 @@ impl Limits {
     const PORTS: RangeInclusive<u32> = 1..=limits::PORTS - 1;
     /// Network ids travel in 16 bits, and id 0 is nobody's.
     const NETWORKS: RangeInclusive<u32> = 1..=limits::NETWORKS - 1;
+    /// More than a loop makes.
+    const STATION_MOVES: RangeInclusive<u32> = 0..=100_000_000;
 }
 
 impl Default for Limits {
@@ -103,6 +107,7 @@ impl Default for Limits {
             fdb_entries: limits::FDB_DYNAMIC_DEFAULT,
             ports: limits::PORTS - 1,
             networks: limits::NETWORKS - 1,
+            station_moves: limits::STATION_MOVES_DEFAULT,
         }
     }
 }
@@ -176,6 +181,7 @@ impl Config {
                 fdb_entries: file.limits.fdb_entries.unwrap_or(default.limits.fdb_entries),
                 ports: file.limits.ports.unwrap_or(default.limits.ports),
                 networks: file.limits.networks.unwrap_or(default.limits.networks),
+                station_moves: file.limits.station_moves.unwrap_or(default.limits.station_moves),
             },
         })
     }
@@ -200,6 +206,7 @@ struct LimitsInFile {
     fdb_entries: Option<u32>,
     ports: Option<u32>,
     networks: Option<u32>,
+    station_moves: Option<u32>,
 }
 
 impl ConfigFile {
@@ -215,6 +222,7 @@ impl ConfigFile {
             ("fdb_entries", file.limits.fdb_entries, Limits::FDB_ENTRIES),
             ("ports", file.limits.ports, Limits::PORTS),
             ("networks", file.limits.networks, Limits::NETWORKS),
+            ("station_moves", file.limits.station_moves, Limits::STATION_MOVES),
         ];
         for (name, value, range) in limits {
             if let Some(value) = value.filter(|value| !range.contains(value)) {

@@ -82,10 +82,10 @@ async fn serve_until_told(config: Config) -> anyhow::Result<()> {
     let monitor = Monitor::open(&netlink).await.context("netlink")?;
     let (mut controller, rings) = open(&config, handle.clone(), Arc::clone(&view)).await?;
     let (stop_loop, stop) = mpsc::channel(1);
-    let (punts, neighbours) = read_rings(rings, handle.clone(), view);
+    let (punts, notices) = read_rings(rings, handle.clone(), view);
     let (stop_server, stopped) = watch::channel(false);
     let server = tokio::spawn(serve(socket, handle, Bounds::default(), stopped));
-    let sources = Sources { calls, monitor, neighbours, punts, stop };
+    let sources = Sources { calls, monitor, notices, punts, stop };
     let mut served = tokio::spawn(async move { controller.run(sources).await });
     say_ready(&config)?;
     let ended = tokio::select! {
@@ -130,6 +130,7 @@ async fn open(config: &Config, handle: Handle, view: Arc<View>) -> Result<(Contr
     let settings = Settings {
         pins: config.paths.bpffs.clone(),
         fdb_dynamic: config.limits.fdb_entries,
+        station_moves: config.limits.station_moves,
         tc_mode: match config.tc_attach {
             TcAttach::Auto => None,
             TcAttach::Tcx => Some(TcMode::Tcx),
@@ -202,7 +203,7 @@ fn read_rings(
     view: Arc<View>,
 ) -> (mpsc::Receiver<vswitch_common::event::PuntRecord>, mpsc::Receiver<Notice>) {
     let (to_punts, punts) = mpsc::channel(QUEUE);
-    let (to_neighbours, neighbours) = mpsc::channel(QUEUE);
+    let (to_loop, for_loop) = mpsc::channel(QUEUE);
     let (to_notices, mut notices) = mpsc::channel::<Notice>(QUEUE);
     tokio::spawn(async move { log_end("punts", events::read_punts(rings.punts, to_punts).await) });
     tokio::spawn(async move { log_end("notices", events::read_notices(rings.events, to_notices).await) });
@@ -211,12 +212,12 @@ fn read_rings(
             if let Some(what) = view.event(&notice) {
                 handle.publish(Event::now(what));
             } else {
-                // A loop that is behind hears of the neighbour with its next packet.
-                let _later = to_neighbours.try_send(notice);
+                // A loop that is behind hears of the neighbour with its next packet, and of a quarantine with its next tick.
+                let _later = to_loop.try_send(notice);
             }
         }
     });
-    (punts, neighbours)
+    (punts, for_loop)
 }
 
 fn log_end(ring: &str, ended: io::Result<()>) {

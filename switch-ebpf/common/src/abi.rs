@@ -37,6 +37,10 @@ pub mod map {
     pub const GUARDS: &str = "GUARDS";
     /// Port slot × 4 + [`StormKind`](crate::storm::StormKind) → earliest time of the next frame, in nanoseconds.
     pub const STORMS: &str = "STORMS";
+    /// [`FdbKey`](crate::fdb::FdbKey) → [`Moves`](crate::flap::Moves).
+    pub const MOVES: &str = "MOVES";
+    /// Port slot → [`Quarantine`](crate::flap::Quarantine); slot 0 counts them.
+    pub const QUARANTINES: &str = "QUARANTINES";
     /// Ring of [`Notice`](crate::event::Notice).
     pub const EVENTS: &str = "EVENTS";
     /// Ring of [`PuntRecord`](crate::event::PuntRecord).
@@ -81,6 +85,10 @@ pub struct SwitchConfig {
     pub abi: u32,
     /// Most dynamic FDB entries.
     pub fdb_dynamic: u32,
+    /// Moves of one station within [`MOVES_WINDOW_NS`](crate::limits::MOVES_WINDOW_NS) that are put up with; 0 is any number.
+    pub station_moves: u32,
+    /// Padding, zero.
+    pub pad: u32,
 }
 
 /// A token bucket: value of `PUNT_BUCKETS`. Written by programs alone; two CPUs that race grant one token too many.

@@ -14,6 +14,8 @@ pub enum NoticeKind {
     Neighbour = 3,
     /// A neighbour solicitation or advertisement at `port` says that `mac` has the IPv6 address `ip`, which is news.
     NeighbourV6 = 4,
+    /// `port` is quarantined because `mac`, which was at `from`, flapped.
+    Quarantined = 5,
 }
 
 impl NoticeKind {
@@ -25,6 +27,7 @@ impl NoticeKind {
             2 => Some(Self::Moved),
             3 => Some(Self::Neighbour),
             4 => Some(Self::NeighbourV6),
+            5 => Some(Self::Quarantined),
             _ => None,
         }
     }

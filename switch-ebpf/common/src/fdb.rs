@@ -122,6 +122,10 @@ pub enum Learn {
     Insert,
     /// The station is at another port than its entry says, or the entry is from before a flush.
     Move,
+    /// It is at another port, but its entry stays where it is: sticky, or the switch's own.
+    Stay,
+    /// It is at another port, but was pinned to that of its entry because it flapped: the frame is dropped.
+    Refuse,
 }
 
 /// Decides about the source of a frame that came in by `port`. `entry` is what the FDB holds for it.
@@ -141,7 +145,7 @@ pub const fn learn(entry: &FdbEntry, port: PortId, config: &PortConfig, now_ns: 
             Learn::Keep
         };
     }
-    if entry.is_pinned() { Learn::Keep } else { Learn::Move }
+    if entry.is_pinned() { Learn::Stay } else { Learn::Move }
 }
 
 /// Whether `entry`, found for a destination, still says where the station is. `config` is that of the entry's port.

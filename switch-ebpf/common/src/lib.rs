@@ -17,6 +17,7 @@ pub mod port;
 pub mod vlan;
 
 pub mod fdb;
+pub mod flap;
 pub mod frame;
 pub mod guard;
 pub mod nd;

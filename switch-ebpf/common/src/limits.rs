@@ -46,6 +46,25 @@ pub const PUNTS_PER_PORT_S: u32 = 256;
 /// Bytes of the longest frame that is traced: a jumbo frame of 9,000 bytes with its header and two tags, and some more.
 pub const TRACE_FRAME_BYTES: usize = 9_216;
 
+/// Moves of one station within [`MOVES_WINDOW_NS`] that are put up with, unless the configuration says otherwise. A virtual
+/// machine that migrates makes one or two, a frame in a loop thousands.
+pub const STATION_MOVES_DEFAULT: u32 = 64;
+
+/// The time in which moves of a station are counted, and after which one that did not move has come to rest. Nanoseconds.
+pub const MOVES_WINDOW_NS: u64 = 10_000_000_000;
+
+/// Stations whose moves are remembered, the latest to move. A loop moves its stations far too often to be forgotten.
+pub const MOVING_STATIONS: u32 = 4_096;
+
+/// A port's first quarantine. Nanoseconds.
+pub const QUARANTINE_FIRST_NS: u64 = 1_000_000_000;
+
+/// Its longest. Nanoseconds.
+pub const QUARANTINE_MOST_NS: u64 = 300_000_000_000;
+
+/// A port that was quiet for so long after a quarantine begins with the first again. Nanoseconds.
+pub const QUARANTINE_MEMORY_NS: u64 = 600_000_000_000;
+
 const _: () = {
     assert!(PUNT_RING_BYTES.is_power_of_two() && PUNT_RING_BYTES.is_multiple_of(4096));
     assert!(EVENT_RING_BYTES.is_power_of_two() && EVENT_RING_BYTES.is_multiple_of(4096));

@@ -6,6 +6,7 @@ use aya::Pod;
 
 use crate::abi::{Bucket, SwitchConfig};
 use crate::fdb::{FdbEntry, FdbKey};
+use crate::flap::{Moves, Quarantine};
 use crate::guard::GuardKey;
 use crate::neighbour::{Neighbour, NeighbourKey};
 use crate::port::{MemberKey, NetworkConfig, PortConfig};
@@ -25,6 +26,8 @@ macro_rules! pod {
 
 pod!(
     GuardKey,
+    Moves,
+    Quarantine,
     VlanSet,
     Bucket,
     SwitchConfig,

@@ -58,7 +58,7 @@ impl Lesson {
     #[must_use]
     pub const fn of(learn: Learn) -> Self {
         match learn {
-            Learn::Keep => Self::Keep,
+            Learn::Keep | Learn::Stay | Learn::Refuse => Self::Keep,
             Learn::Refresh => Self::Refresh,
             Learn::Insert => Self::Insert,
             Learn::Move => Self::Move,

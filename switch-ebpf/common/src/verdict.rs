@@ -136,11 +136,15 @@ pub enum DropReason {
     StormMulticast = 18,
     /// Unknown unicast beyond the port's limit.
     StormUnknown = 19,
+    /// The port is quarantined: stations flapped between it and others.
+    Quarantined = 20,
+    /// From a station that is pinned to another port because it flapped.
+    Flapping = 21,
 }
 
 impl DropReason {
     /// All of them, in numeric order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Malformed,
         Self::InvalidSource,
         Self::LinkConstrained,
@@ -161,6 +165,8 @@ impl DropReason {
         Self::StormBroadcast,
         Self::StormMulticast,
         Self::StormUnknown,
+        Self::Quarantined,
+        Self::Flapping,
     ];
 
     /// From its number; malformed for a number that is none.
@@ -194,6 +200,8 @@ impl DropReason {
             Self::StormBroadcast => "storm-broadcast",
             Self::StormMulticast => "storm-multicast",
             Self::StormUnknown => "storm-unknown",
+            Self::Quarantined => "quarantined",
+            Self::Flapping => "flapping",
         }
     }
 }

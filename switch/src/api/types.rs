@@ -23,8 +23,8 @@ pub use network::{
     Address, AddressWish, Container, Gateway, Ipam, Network, NetworkChange, NetworkSpec, SubnetConfig,
 };
 pub use port::{
-    Counters, Endpoint, Hook, HookChoice, HookMode, Port, PortFilter, PortSpec, PortState, PortStats,
-    StormKind,
+    Counters, Endpoint, Hook, HookChoice, HookMode, Port, PortFilter, PortQuarantine, PortSpec, PortState,
+    PortStats, StormKind,
 };
 pub use publish::{PortRange, PortRangeError, Protocol, Publish, PublishFilter, PublishTextError};
 pub use status::{FdbStatus, Kernel, Limit, Paths, Status};

@@ -36,7 +36,8 @@ Examples:
   vswitch port set veth-web --hook tc
   vswitch port set veth-guest --no-isolated --learning --no-mac-limit
   vswitch port set veth-a --trunk all --native 10
-  vswitch port set veth-a --storm broadcast=0")]
+  vswitch port set veth-a --storm broadcast=0
+  vswitch port set veth-a --end-quarantine")]
     Set {
         /// Link name of the port
         link: String,
@@ -153,6 +154,9 @@ pub(super) struct PortUndo {
     /// Drop DHCP servers and router advertisements from here
     #[arg(long, conflicts_with = "trusted")]
     no_trusted: bool,
+    /// End the port's quarantine now, and forget earlier ones
+    #[arg(long)]
+    end_quarantine: bool,
     /// Lift every storm limit
     #[arg(long, conflicts_with = "storm")]
     no_storm: bool,
@@ -226,6 +230,7 @@ impl PortOptions {
             mac: self.mac,
             trusted: said(self.trusted, true),
             storm: self.storm.into_iter().collect(),
+            end_quarantine: false,
         }
     }
 }
@@ -248,6 +253,7 @@ impl PortUndo {
         put(self.no_ip, &mut spec.ips, Vec::new());
         put(self.no_mac, &mut spec.mac, MacAddr::ZERO);
         put(self.no_trusted, &mut spec.trusted, false);
+        spec.end_quarantine = self.end_quarantine;
         if self.no_storm {
             let kinds = [StormKind::Broadcast, StormKind::Multicast, StormKind::Unknown];
             spec.storm = kinds.into_iter().map(|kind| (kind, 0)).collect();

@@ -8,6 +8,7 @@ use vswitch_common::port::{PortId, flag};
 
 use super::names::NameServers;
 use super::plan::Setup;
+use super::quarantine::Quarantines;
 use super::state::{PortState, State};
 use super::store::Store;
 use super::sweep::Sweep;
@@ -68,6 +69,7 @@ impl Controller {
             is_torn_down: false,
             rechecked: 0,
             name_servers: NameServers::default(),
+            quarantines: Quarantines::default(),
         };
         controller.adopt().await?;
         controller.save()?;

@@ -18,6 +18,7 @@ mod networks;
 pub mod plan;
 mod ports;
 mod publishes;
+mod quarantine;
 mod rules;
 mod show;
 pub mod state;
@@ -35,7 +36,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
-use vswitch_common::event::{Notice, PuntRecord};
+use vswitch_common::event::{Notice, NoticeKind, PuntRecord};
 use vswitch_common::port::PortId;
 
 use crate::api::error::{ApiError, ErrorCode};
@@ -50,6 +51,7 @@ use crate::netlink::peer::PeerFacts;
 use crate::netlink::{Link, Netlink, NetlinkError};
 use names::NameServers;
 use plan::Setup;
+use quarantine::Quarantines;
 use state::State;
 use store::{Store, StoreError};
 use sweep::Sweep;
@@ -83,7 +85,7 @@ struct Live {
 enum Input {
     Request(Call),
     Link(LinkEvent),
-    Neighbour(Notice),
+    Notice(Notice),
     Punt(PuntRecord),
     Tick,
     Stop,
@@ -95,8 +97,8 @@ pub struct Sources {
     pub calls: mpsc::Receiver<Call>,
     /// What happens to links.
     pub monitor: Monitor,
-    /// Notices about neighbours.
-    pub neighbours: mpsc::Receiver<Notice>,
+    /// Notices that the loop needs: neighbours, quarantines.
+    pub notices: mpsc::Receiver<Notice>,
     /// Punted frames.
     pub punts: mpsc::Receiver<PuntRecord>,
     /// Ends the loop when a message comes or the sender has gone.
@@ -132,6 +134,7 @@ pub struct Controller {
     /// The port slot that was rechecked last.
     rechecked: u16,
     name_servers: NameServers,
+    quarantines: Quarantines,
 }
 
 impl Controller {
@@ -147,7 +150,7 @@ impl Controller {
                 Some(event) = from.monitor.next() => Input::Link(event),
                 Some(call) = from.calls.recv() => Input::Request(call),
                 Some(punt) = from.punts.recv() => Input::Punt(punt),
-                Some(notice) = from.neighbours.recv() => Input::Neighbour(notice),
+                Some(notice) = from.notices.recv() => Input::Notice(notice),
                 else => Input::Stop,
             };
             match input {
@@ -160,7 +163,7 @@ impl Controller {
                     self.follow(&event).await;
                     self.follow_bridges(&event).await;
                 }
-                Input::Neighbour(notice) => self.note_neighbour(&notice),
+                Input::Notice(notice) => self.note(&notice),
                 Input::Punt(punt) => self.take_punt(&punt),
                 Input::Tick => self.tick().await,
                 Input::Stop => {
@@ -210,10 +213,19 @@ impl Controller {
         }
     }
 
+    fn note(&mut self, notice: &Notice) {
+        if notice.kind == NoticeKind::Quarantined as u16 {
+            self.note_quarantine(PortId(notice.port));
+        } else {
+            self.note_neighbour(notice);
+        }
+    }
+
     async fn tick(&mut self) {
         if let Err(error) = self.datapath.beat() {
             tracing::warn!(error = chain(&error), "cannot beat: the data path takes the controller for dead");
         }
+        self.follow_quarantines();
         self.sweep_some();
         self.neighbours.forget_floods(self.datapath.now_ns());
         self.recheck_ports().await;

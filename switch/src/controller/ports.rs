@@ -58,6 +58,7 @@ impl Controller {
         let state = PortState::new(link.to_owned(), network.to_owned(), place, options);
         self.state.ports.insert(port.0, state);
         let cleared = self.datapath.clear_counters(port).map_err(|e| datapath_failed(&e));
+        let cleared = cleared.and_then(|()| self.end_quarantine(port));
         let made = match cleared {
             Ok(()) => self.converge(port).await.and_then(|()| self.install_entries(port)),
             Err(error) => Err(error),
@@ -81,6 +82,9 @@ impl Controller {
         self.check_options(&spec, &network, &before.options.vlan)?;
         let mut after = before.clone();
         merge(&mut after.options, &spec)?;
+        if spec.end_quarantine {
+            self.end_quarantine(port)?;
+        }
         if has_identity(&spec) {
             self.check_no_gateway(port)?;
         }
@@ -187,6 +191,7 @@ impl Controller {
     }
 
     fn forget(&mut self, port: PortId) -> Result<(), ApiError> {
+        self.end_quarantine(port)?;
         self.state.ports.remove(&port.0);
         self.live.remove(&port.0);
         self.view.ports.remove(&port.0);

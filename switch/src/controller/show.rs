@@ -43,11 +43,14 @@ impl Controller {
         let link = live.and_then(|live| live.link.as_ref());
         let options = &state.options;
         let endpoint = self.endpoint(port, options);
+        let quarantine = self.quarantine_of(port)?;
+        let is_forwarding = quarantine.is_none() && link.is_some_and(is_forwarding);
         Ok(Port {
             name: state.link.clone(),
             ifindex: state.ifindex,
             network: state.network.clone(),
-            state: if link.is_some_and(is_forwarding) { PortState::Forwarding } else { PortState::Down },
+            state: if is_forwarding { PortState::Forwarding } else { PortState::Down },
+            quarantine,
             hook: if state.attached.xdp.is_some() { Hook::Xdp } else { Hook::Tc },
             hook_mode: hook_mode(state.attached),
             hook_reason: state.hook_reason.clone(),

@@ -55,6 +55,7 @@ fn refused_by(reason: DropReason, record: &TraceRecord) -> Stage {
         DropReason::Malformed if record.domain == 0 => Stage::Parse,
         DropReason::NoPort
         | DropReason::PortDown
+        | DropReason::Quarantined
         | DropReason::InvalidSource
         | DropReason::LinkConstrained => Stage::Port,
         DropReason::InvalidVlan | DropReason::VlanNotAllowed => Stage::Vlan,
@@ -71,7 +72,8 @@ fn refused_by(reason: DropReason, record: &TraceRecord) -> Stage {
         | DropReason::Isolated
         | DropReason::StormBroadcast
         | DropReason::StormMulticast
-        | DropReason::StormUnknown => Stage::Act,
+        | DropReason::StormUnknown
+        | DropReason::Flapping => Stage::Act,
     }
 }
 

@@ -38,7 +38,7 @@ impl View {
         match NoticeKind::from_number(notice.kind)? {
             NoticeKind::Learned => Some(EventKind::Learned { mac, network, port }),
             NoticeKind::Moved => Some(EventKind::Moved { mac, network, from: self.port(notice.from), port }),
-            NoticeKind::Neighbour | NoticeKind::NeighbourV6 => None,
+            NoticeKind::Neighbour | NoticeKind::NeighbourV6 | NoticeKind::Quarantined => None,
         }
     }
 }

@@ -8,6 +8,7 @@ use aya::programs::{Program, SchedClassifier, TestRun as _, TestRunOptions, Xdp}
 use nix::time::{ClockId, clock_gettime};
 use vswitch_common::abi::{self, SwitchConfig};
 use vswitch_common::fdb::{FdbEntry, FdbKey};
+use vswitch_common::flap::Quarantine;
 use vswitch_common::guard::GuardKey;
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{MemberKey, NetworkConfig, PortConfig, PortId};
@@ -33,6 +34,8 @@ pub struct Settings {
     pub pins: PathBuf,
     /// Most dynamic FDB entries; takes effect when the map is made.
     pub fdb_dynamic: u32,
+    /// Moves of a station that are put up with; 0 is any number. See [`SwitchConfig::station_moves`].
+    pub station_moves: u32,
     /// How to attach the tc program; none is by what the kernel has.
     pub tc_mode: Option<TcMode>,
 }
@@ -72,7 +75,8 @@ impl Bpf {
         #[cfg(feature = "ebpf-log")]
         super::log::forward(&mut ebpf);
         load_programs(&mut ebpf)?;
-        let config = SwitchConfig { abi: abi::ABI_VERSION, fdb_dynamic: settings.fdb_dynamic };
+        let Settings { fdb_dynamic, station_moves, .. } = *settings;
+        let config = SwitchConfig { abi: abi::ABI_VERSION, fdb_dynamic, station_moves, pad: 0 };
         tables.config.set(0, config, 0).of(abi::map::CONFIG)?;
         let mut bpf = Self { ebpf, tables, pins, tc_mode: settings.tc_mode, traces: 0 };
         bpf.beat()?;
@@ -232,6 +236,14 @@ impl Datapath for Bpf {
 
     fn clear_counters(&mut self, port: PortId) -> Result<(), DatapathError> {
         self.tables.clear_counters(port.index())
+    }
+
+    fn quarantine(&self, port: PortId) -> Result<Quarantine, DatapathError> {
+        self.tables.quarantines.get(&port.index(), 0).of(abi::map::QUARANTINES)
+    }
+
+    fn clear_quarantine(&mut self, port: PortId) -> Result<(), DatapathError> {
+        self.tables.quarantines.set(port.index(), Quarantine::NONE, 0).of(abi::map::QUARANTINES)
     }
 
     fn lost(&self) -> Result<u64, DatapathError> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use vswitch_common::fdb::{FdbEntry, FdbKey};
+use vswitch_common::flap::Quarantine;
 use vswitch_common::guard::GuardKey;
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{NetworkConfig, PortConfig, PortId};
@@ -165,6 +166,14 @@ impl Datapath for Faulty {
     }
 
     fn clear_counters(&mut self, _port: PortId) -> Result<(), DatapathError> {
+        self.call().map(drop)
+    }
+
+    fn quarantine(&self, _port: PortId) -> Result<Quarantine, DatapathError> {
+        Ok(Quarantine::NONE)
+    }
+
+    fn clear_quarantine(&mut self, _port: PortId) -> Result<(), DatapathError> {
         self.call().map(drop)
     }
 

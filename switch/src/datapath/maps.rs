@@ -13,6 +13,7 @@ use aya::maps::{
 use aya::sys::SyscallError;
 use vswitch_common::abi::{self, SwitchConfig};
 use vswitch_common::fdb::{FdbEntry, FdbKey};
+use vswitch_common::flap::Quarantine;
 use vswitch_common::guard::GuardKey;
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{MemberKey, NetworkConfig, PortConfig};
@@ -43,6 +44,7 @@ pub(super) struct Tables {
     pub(super) targets: DevMap<MapData>,
     pub(super) vlans: Array<MapData, VlanSet>,
     pub(super) guards: HashMap<MapData, GuardKey, u32>,
+    pub(super) quarantines: Array<MapData, Quarantine>,
     pub(super) lost: PerCpuArray<MapData, u64>,
     pub(super) trace: Array<MapData, TraceRecord>,
     pub(super) trace_copies: Array<MapData, Copied>,
@@ -66,6 +68,7 @@ impl Tables {
             targets: take(ebpf, abi::map::TARGETS)?,
             vlans: take(ebpf, abi::map::VLANS)?,
             guards: take(ebpf, abi::map::GUARDS)?,
+            quarantines: take(ebpf, abi::map::QUARANTINES)?,
             lost: take(ebpf, abi::map::LOST)?,
             trace: take(ebpf, abi::map::TRACE)?,
             trace_copies: take(ebpf, abi::map::TRACE_COPIES)?,

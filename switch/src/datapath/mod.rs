@@ -19,6 +19,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use vswitch_common::fdb::{FdbEntry, FdbKey};
+use vswitch_common::flap::Quarantine;
 use vswitch_common::guard::GuardKey;
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{NetworkConfig, PortConfig, PortId};
@@ -191,6 +192,18 @@ pub trait Datapath: Send + Sync {
     /// # Errors
     /// When the kernel refuses.
     fn clear_counters(&mut self, port: PortId) -> Result<(), DatapathError>;
+
+    /// A port's quarantine, now or lately; of [`PortId::NOBODY`], the count of all of them.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn quarantine(&self, port: PortId) -> Result<Quarantine, DatapathError>;
+
+    /// Ends a port's quarantine and forgets that there were any.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn clear_quarantine(&mut self, port: PortId) -> Result<(), DatapathError>;
 
     /// Records that found their ring full since the data path was made.
     ///

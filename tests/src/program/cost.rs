@@ -69,7 +69,8 @@ impl Costs {
     /// When the kernel refuses, or is older than 5.16 and does not count.
     pub fn measure(bpffs: &Path) -> Result<Self> {
         let pins = bpffs.join("vswitch");
-        let settings = Settings { pins, fdb_dynamic: limits::FDB_DYNAMIC_DEFAULT, tc_mode: None };
+        let settings =
+            Settings { pins, fdb_dynamic: limits::FDB_DYNAMIC_DEFAULT, station_moves: 0, tc_mode: None };
         let (bpf, _rings, _adopted) = Bpf::open(&settings)?;
         let mut stacks = stack_bytes(OBJECT)?;
         let (mut programs, mut used) = (BTreeMap::new(), BTreeSet::new());

@@ -103,7 +103,8 @@ impl Fixture {
 
     fn load(bpffs: &Path, ports: u16) -> Self {
         let pins: PathBuf = bpffs.join("vswitch");
-        let settings = Settings { pins: pins.clone(), fdb_dynamic: MOST_STATIONS, tc_mode: None };
+        let settings =
+            Settings { pins: pins.clone(), fdb_dynamic: MOST_STATIONS, station_moves: 0, tc_mode: None };
         let (bpf, rings, _new) = Bpf::open(&settings).expect("the data path loads");
         Self {
             bpf,
@@ -182,10 +183,12 @@ impl Fixture {
             }
         }
         self.set_room(MOST_STATIONS);
+        self.set_station_moves(0);
         for slot in 0..=self.slots {
             let left = self.bpf.dynamic_entries(PortId(slot)).expect("the slot is there");
             self.bpf.mend_dynamic(PortId(slot), -left.cast_signed()).expect("the slot is there");
             self.raw.refill(PortId(slot));
+            self.bpf.clear_quarantine(PortId(slot)).expect("the slot is there");
         }
         self.bpf.beat().expect("the map is there");
         drop((self.tally(), self.notices(), self.punts(), self.lost()));

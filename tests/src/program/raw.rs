@@ -26,6 +26,10 @@ impl RawMaps {
         }
     }
 
+    pub(super) fn config(&self) -> SwitchConfig {
+        self.config.get(&0, 0).expect("an array has all its places")
+    }
+
     pub(super) fn set_config(&mut self, config: &SwitchConfig) {
         self.config.set(0, config, 0).expect("an array has all its places");
     }

@@ -8,6 +8,7 @@ mod agreement;
 
 mod arp;
 mod discovery;
+mod flaps;
 mod frames;
 mod guards;
 mod learning;

@@ -51,7 +51,7 @@ fn a_source_heard_elsewhere_moves_unless_it_is_pinned() {
     assert_eq!(learn(&entry, B, &PORT, 0), Learn::Move);
     for pinned in [entry_flag::STICKY, entry_flag::LOCAL] {
         entry.flags = pinned;
-        assert_eq!(learn(&entry, B, &PORT, 0), Learn::Keep);
+        assert_eq!(learn(&entry, B, &PORT, 0), Learn::Stay);
     }
 }
 

@@ -88,6 +88,24 @@ pub enum EventKind {
         /// Why.
         reason: String,
     },
+    /// A station flapped between ports: the newer one neither takes nor gets frames for a while.
+    Quarantined {
+        /// Link name of the newer port.
+        port: String,
+        /// The station.
+        mac: MacAddr,
+        /// The port that it was pinned to.
+        older_port: String,
+        /// For how long.
+        seconds: f64,
+        /// What happened.
+        reason: String,
+    },
+    /// A port's quarantine is over.
+    QuarantineEnded {
+        /// Link name.
+        port: String,
+    },
     /// A limit was reached.
     LimitReached {
         /// The limit's name, as in `status`.

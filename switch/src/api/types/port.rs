@@ -78,6 +78,8 @@ pub struct PortSpec {
     pub trusted: Option<bool>,
     /// Storm limits, frames per second by kind; 0 lifts one.
     pub storm: BTreeMap<StormKind, u32>,
+    /// Ends the port's quarantine, if there is one, and forgets earlier ones; only for `port set`.
+    pub end_quarantine: bool,
 }
 
 /// Kinds of frames that storm control limits.
@@ -113,6 +115,9 @@ pub struct Port {
     pub network: String,
     /// Does it take part in forwarding?
     pub state: PortState,
+    /// Why it is down although its link is up, where that is so.
+    #[serde(default)]
+    pub quarantine: Option<PortQuarantine>,
     /// Hook in use.
     pub hook: Hook,
     /// How the hook is attached.
@@ -156,8 +161,23 @@ pub struct Port {
 pub enum PortState {
     /// Link up with carrier: frames flow.
     Forwarding,
-    /// Link down, without carrier, or gone.
+    /// Link down, without carrier, or gone; or quarantined.
     Down,
+}
+
+/// Why and for how long a port neither takes nor gets frames.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PortQuarantine {
+    /// What happened.
+    pub reason: String,
+    /// Seconds until it ends.
+    pub until_seconds: f64,
+    /// Quarantines of this port so far; each lasts twice as long as the one before.
+    pub count: u64,
+    /// The station that flapped.
+    pub mac: MacAddr,
+    /// The port that it was pinned to.
+    pub older_port: String,
 }
 
 /// The host behind a port.

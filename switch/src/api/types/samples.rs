@@ -9,6 +9,7 @@ pub(crate) fn port(name: &str) -> Port {
         ifindex: 7,
         network: DEFAULT_NETWORK.to_string(),
         state: PortState::Forwarding,
+        quarantine: None,
         hook: Hook::Tc,
         hook_mode: HookMode::Tcx,
         hook_reason: "a kernel TCP/IP stack is behind it".to_string(),
@@ -191,6 +192,7 @@ pub(crate) fn requests() -> Vec<Request> {
         mac: Some(mac),
         trusted: Some(true),
         storm: [(StormKind::Broadcast, 1000)].into(),
+        end_quarantine: true,
     };
     let change = NetworkChange { name: link(), ageing: Some(0), mtu: None };
     let create = NetworkSpec { name: "blue".to_string(), vlan_aware: true, ..NetworkSpec::default() };

@@ -19,6 +19,10 @@ pub(in crate::cli) fn event(event: &Event) -> String {
         EventKind::HookChanged { port, hook: now, reason } => {
             format!("hook changed {port} to {}: {reason}", hook(*now))
         }
+        EventKind::Quarantined { port, seconds, reason, .. } => {
+            format!("quarantined {port} for {seconds} s: {reason}")
+        }
+        EventKind::QuarantineEnded { port } => format!("quarantine of {port} ended"),
         EventKind::LimitReached { limit, port: None } => format!("limit reached {limit}"),
         EventKind::LimitReached { limit, port: Some(port) } => format!("limit reached {limit} at {port}"),
         EventKind::Lost { count } => format!("lost {count} events"),

@@ -1,7 +1,9 @@
 //! Ports: a line each, or one in detail.
 
 use super::{list, or_nothing, pairs, table, yes_no};
-use crate::api::types::{Endpoint, Hook, HookChoice, HookMode, Port, PortState, PortVlan, VlanMode};
+use crate::api::types::{
+    Endpoint, Hook, HookChoice, HookMode, Port, PortQuarantine, PortState, PortVlan, VlanMode,
+};
 
 /// A line a port.
 pub(in crate::cli) fn ports(ports: &[Port]) -> String {
@@ -53,6 +55,7 @@ fn detail(port: &Port) -> String {
         ("rx", format!("{} frames {} bytes", counters.rx_packets, counters.rx_bytes)),
         ("tx", format!("{} frames {} bytes", counters.tx_packets, counters.tx_bytes)),
     ];
+    rows.extend(port.quarantine.as_ref().map(|why| ("quarantine", quarantine(why))));
     rows.extend(
         counters.rx_by_hook.iter().map(|(hook, frames)| ("rx by hook", format!("{hook} {frames} frames"))),
     );
@@ -64,6 +67,10 @@ fn detail(port: &Port) -> String {
         counters.drops.iter().map(|(reason, frames)| ("drop reason", format!("{reason} {frames} frames"))),
     );
     pairs(rows)
+}
+
+fn quarantine(why: &PortQuarantine) -> String {
+    format!("{}; {:.0} s to go, the {}. time", why.reason, why.until_seconds.ceil(), why.count)
 }
 
 /// Frames dropped for any reason.

@@ -239,6 +239,8 @@ pub(super) fn refusal(reason: DropReason) -> String {
         DropReason::StormBroadcast => "the port is at its limit for broadcasts",
         DropReason::StormMulticast => "the port is at its limit for multicasts",
         DropReason::StormUnknown => "the port is at its limit for unknown unicast",
+        DropReason::Quarantined => "the port is quarantined: stations flapped there",
+        DropReason::Flapping => "the station flapped and is pinned to another port",
     };
     format!("drop {}: {why}", reason.name())
 }
