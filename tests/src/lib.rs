@@ -27,6 +27,7 @@ pub mod namespace;
 pub mod process;
 pub mod program;
 pub mod proof;
+pub mod resources;
 pub mod scratch;
 pub mod sniff;
 pub mod stations;

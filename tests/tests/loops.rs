@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use vswitch_tests::prelude::*;
 use vswitch_tests::process::Process;
+use vswitch_tests::resources::resident_kib;
 use vswitch_tests::traffic::Probe;
 
 /// How long a loop is watched.
@@ -212,14 +213,6 @@ each_hook!(vswitch a_host_that_moves_now_and_then_is_no_loop, |lab| {
     }
 });
 
-/// Memory of the controller in KiB.
-fn resident_kib(lab: &Lab) -> u64 {
-    let pid = lab.switch().pid().expect("it runs");
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
-}
-
 each_hook!(vswitch a_storm_of_moves_slows_nobody_and_grows_nothing, |lab| {
     const STATIONS: u32 = 1_000;
     const SECONDS: u32 = 5;
@@ -236,7 +229,7 @@ each_hook!(vswitch a_storm_of_moves_slows_nobody_and_grows_nothing, |lab| {
     let storms = [frames(movers[0].mac()), frames(movers[1].mac())];
     movers.iter().for_each(|mover| mover.inject(&frame::marked(MacAddr::BROADCAST, mover.mac(), 2)));
     movers[0].inject_all(&storms[0]);
-    let before = resident_kib(&lab);
+    let before = resident_kib(lab.switch());
     let probe = Probe::start(&hosts[0], &hosts[1], 200);
     let start = Instant::now();
     for turn in 0..SECONDS * 10 {
@@ -245,7 +238,7 @@ each_hook!(vswitch a_storm_of_moves_slows_nobody_and_grows_nothing, |lab| {
     }
     let lasted = start.elapsed();
     probe.finish().assert_no_loss();
-    let grown = resident_kib(&lab).saturating_sub(before);
+    let grown = resident_kib(lab.switch()).saturating_sub(before);
     eprintln!("{} moves in {lasted:?}; the controller grew by {grown} KiB", STATIONS * (SECONDS * 10 - 1));
     assert!(grown < 4096, "the controller grew by {grown} KiB");
     // Each of them moved fewer times than a loop makes it.
