@@ -299,6 +299,7 @@ impl Controller {
     /// The port's link has gone, and the programs with it: nothing of it stays in the data path.
     pub(super) fn lose_link(&mut self, port: PortId) -> Result<(), ApiError> {
         self.flush_port(port)?;
+        self.end_quarantine(port)?;
         let name = self.link_name(port);
         // What an earlier run left of it is there although this one has not brought it about.
         let from = match self.setup_of(port) {

@@ -234,8 +234,8 @@ impl Controller {
         self.recheck_bridges().await;
     }
 
-    fn save(&self) -> Result<(), ApiError> {
-        self.store.save(&self.state).map_err(|error| store_failed(&error))
+    fn save(&mut self) -> Result<(), ApiError> {
+        self.store.save(&mut self.state).map_err(|error| store_failed(&error))
     }
 
     fn publish(&self, what: EventKind) {

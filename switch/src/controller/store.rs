@@ -1,19 +1,29 @@
-//! The state file: one JSON document, replaced whole.
+//! The state file: one JSON document, replaced whole, and behind it a journal of the ports that changed since.
 //!
-//! Written to a temporary file, flushed, renamed over the old one, and the folder flushed: after a crash at any point the
-//! file is the old one or the new one. A file that is cut, or from a later vswitch, is refused and never half-read.
+//! The document is written to a temporary file, flushed, renamed over the old one, and the folder flushed: after a crash at any
+//! point the file is the old one or the new one. A file that is cut, or from a later vswitch, is refused and never half-read.
+//! So that a port costs the same whether there are few or thousands, a change of ports alone appends a line for each to
+//! the journal that the document names. A last line that is cut was never said to be done, and is left out.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
 
-use super::state::{STATE_VERSION, State};
+use serde::{Deserialize, Serialize};
+
+use super::state::{PortState, STATE_VERSION, State};
 
 const FILE: &str = "state.json";
 const TEMPORARY: &str = "state.json.new";
 const LOCK: &str = "lock";
+/// Followed by the number that the document names.
+const JOURNAL: &str = "state.journal.";
+
+/// The journal is folded into the document when it is longer than that and than the document, in bytes.
+const JOURNAL_LEAST: u64 = 256 * 1024;
 
 /// Why the durable state cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +67,34 @@ pub enum StoreError {
 /// The state folder, held by one controller at a time.
 pub struct Store {
     folder: PathBuf,
+    /// What is durable; none until the first save of this run.
+    durable: Option<Durable>,
     _lock: Flock<File>,
+}
+
+/// What the document and its journal hold.
+struct Durable {
+    journal: File,
+    journal_bytes: u64,
+    document_bytes: u64,
+    /// All but the ports, as JSON.
+    rest: Vec<u8>,
+    ports: BTreeMap<u16, PortState>,
+}
+
+/// A line of the journal: a port as it has become, or that it has gone.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    slot: u16,
+    port: Option<PortState>,
+}
+
+/// The document: the state, and the number of the journal behind it.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    state: &'a State,
+    journal: u64,
 }
 
 impl Store {
@@ -75,7 +112,7 @@ impl Store {
         let file = File::create(&path).map_err(failed(&path))?;
         let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
             .map_err(|_| StoreError::InUse { path: folder.to_owned() })?;
-        Ok(Self { folder: folder.to_owned(), _lock: lock })
+        Ok(Self { folder: folder.to_owned(), durable: None, _lock: lock })
     }
 
     /// The state of the run before, or none.
@@ -92,25 +129,88 @@ impl Store {
         let damaged = |source| StoreError::Damaged { path: path.clone(), source };
         let document: serde_json::Value = serde_json::from_slice(&text).map_err(damaged)?;
         match document.get("version").and_then(serde_json::Value::as_u64) {
-            Some(found) if found > u64::from(STATE_VERSION) => Err(StoreError::Later { path, found }),
-            _ => serde_json::from_value(document).map(Some).map_err(damaged),
+            Some(found) if found > u64::from(STATE_VERSION) => return Err(StoreError::Later { path, found }),
+            _ => {}
         }
+        let number = document.get("journal").and_then(serde_json::Value::as_u64);
+        let mut state: State = serde_json::from_value(document).map_err(damaged)?;
+        if let Some(number) = number {
+            self.replay(number, &mut state)?;
+        }
+        Ok(Some(state))
     }
 
-    /// Makes `state` the durable one.
+    fn journal(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{JOURNAL}{number}"))
+    }
+
+    /// Brings the document's ports up to date.
+    fn replay(&self, number: u64, state: &mut State) -> Result<(), StoreError> {
+        let path = self.journal(number);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(source) => return Err(StoreError::Io { path, source }),
+        };
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        for line in text[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let line: Line = serde_json::from_slice(line)
+                .map_err(|source| StoreError::Damaged { path: path.clone(), source })?;
+            match line.port {
+                Some(port) => drop(state.ports.insert(line.slot, port)),
+                None => drop(state.ports.remove(&line.slot)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes `state` the durable one; it comes back as it was given.
     ///
     /// # Errors
-    /// [`StoreError::Io`]; the file is then the one before.
-    pub fn save(&self, state: &State) -> Result<(), StoreError> {
-        let (path, temporary) = (self.folder.join(FILE), self.folder.join(TEMPORARY));
-        let write = || -> io::Result<()> {
-            let mut file = File::create(&temporary)?;
-            file.write_all(&serde_json::to_vec_pretty(state)?)?;
-            file.sync_data()?;
-            fs::rename(&temporary, &path)?;
-            File::open(&self.folder)?.sync_all()
+    /// [`StoreError::Io`]; what is durable is then what was before.
+    pub fn save(&mut self, state: &mut State) -> Result<(), StoreError> {
+        let ports = std::mem::take(&mut state.ports);
+        let rest = serde_json::to_vec(state);
+        state.ports = ports;
+        let failed = |source| StoreError::Io { path: self.folder.join(FILE), source };
+        let rest = rest.map_err(|error| failed(error.into()))?;
+        // After a failure nobody knows what is in the files: then the document is written anew.
+        let durable = self.durable.take().filter(|durable| durable.rest == rest && !durable.is_long());
+        let done = match durable {
+            Some(durable) => durable.append(&state.ports),
+            None => self.write(state, rest),
         };
-        write().map_err(|source| StoreError::Io { path: path.clone(), source })
+        self.durable = Some(done.map_err(failed)?);
+        Ok(())
+    }
+
+    /// Writes the document whole, with an empty journal behind it.
+    fn write(&self, state: &State, rest: Vec<u8>) -> io::Result<Durable> {
+        let (path, temporary) = (self.folder.join(FILE), self.folder.join(TEMPORARY));
+        let journals = self.journals()?;
+        let number = journals.iter().max().map_or(0, |number| number + 1);
+        let journal = File::options().append(true).create_new(true).open(self.journal(number))?;
+        let text = serde_json::to_vec_pretty(&Document { state, journal: number })?;
+        let mut file = File::create(&temporary)?;
+        file.write_all(&text)?;
+        file.sync_data()?;
+        fs::rename(&temporary, &path)?;
+        File::open(&self.folder)?.sync_all()?;
+        for old in journals {
+            fs::remove_file(self.journal(old))?;
+        }
+        let document_bytes = text.len() as u64;
+        Ok(Durable { journal, journal_bytes: 0, document_bytes, rest, ports: state.ports.clone() })
+    }
+
+    /// Numbers of the journals in the folder; more than one after a crash.
+    fn journals(&self) -> io::Result<Vec<u64>> {
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let name = entry?.file_name();
+            numbers.extend(name.to_str().and_then(|name| name.strip_prefix(JOURNAL)?.parse::<u64>().ok()));
+        }
+        Ok(numbers)
     }
 
     /// Removes the state and the folder, if nothing else is in it.
@@ -118,8 +218,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn remove(&self) -> Result<(), StoreError> {
-        for name in [FILE, TEMPORARY, LOCK] {
-            let path = self.folder.join(name);
+        let failed = |source| StoreError::Io { path: self.folder.clone(), source };
+        let journals = self.journals().map_err(failed)?.into_iter().map(|number| self.journal(number));
+        let files = [FILE, TEMPORARY, LOCK].map(|name| self.folder.join(name));
+        for path in files.into_iter().chain(journals) {
             match fs::remove_file(&path) {
                 Ok(()) => {}
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
@@ -132,45 +234,38 @@ impl Store {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn store() -> (tempfile::TempDir, Store) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::open(folder.path()).expect("an empty folder");
-        (folder, store)
+impl Durable {
+    /// Whether the journal had better be folded into the document.
+    fn is_long(&self) -> bool {
+        self.journal_bytes > JOURNAL_LEAST.max(self.document_bytes)
     }
 
-    #[test]
-    fn nothing_saved_is_no_state() {
-        assert!(store().1.load().expect("no file").is_none());
-    }
-
-    #[test]
-    fn a_file_cut_at_any_byte_is_refused() {
-        let (folder, store) = store();
-        store.save(&State::default()).expect("saved");
-        let path = folder.path().join(FILE);
-        let whole = fs::read(&path).expect("the file");
-        for length in 0..whole.len() {
-            fs::write(&path, &whole[..length]).expect("cut");
-            assert!(matches!(store.load(), Err(StoreError::Damaged { .. })), "cut at {length}");
+    /// Adds a line for each port that is not what is durable.
+    fn append(mut self, ports: &BTreeMap<u16, PortState>) -> io::Result<Self> {
+        let gone: Vec<u16> = self.ports.keys().filter(|slot| !ports.contains_key(slot)).copied().collect();
+        let changed = ports.iter().filter(|(slot, port)| self.ports.get(slot) != Some(port));
+        let mut lines: Vec<Line> =
+            changed.map(|(slot, port)| Line { slot: *slot, port: Some(port.clone()) }).collect();
+        lines.extend(gone.into_iter().map(|slot| Line { slot, port: None }));
+        if lines.is_empty() {
+            return Ok(self);
         }
-        fs::write(&path, &whole).expect("whole");
-        assert_eq!(store.load().expect("whole"), Some(State::default()));
-    }
-
-    #[test]
-    fn a_file_from_the_future_is_refused() {
-        let (folder, store) = store();
-        fs::write(folder.path().join(FILE), r#"{"version":2,"unknown":[]}"#).expect("written");
-        assert!(matches!(store.load(), Err(StoreError::Later { found: 2, .. })));
-    }
-
-    #[test]
-    fn a_folder_is_one_controllers_at_a_time() {
-        let (folder, _store) = store();
-        assert!(matches!(Store::open(folder.path()), Err(StoreError::InUse { .. })));
+        let mut text = Vec::new();
+        for line in lines {
+            serde_json::to_writer(&mut text, &line)?;
+            text.push(b'\n');
+            match line.port {
+                Some(port) => drop(self.ports.insert(line.slot, port)),
+                None => drop(self.ports.remove(&line.slot)),
+            }
+        }
+        self.journal.write_all(&text)?;
+        self.journal.sync_data()?;
+        self.journal_bytes += text.len() as u64;
+        Ok(self)
     }
 }
+
+#[cfg(test)]
+#[path = "store/tests.rs"]
+mod tests;

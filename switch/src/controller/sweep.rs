@@ -71,10 +71,11 @@ impl Controller {
         let seen = std::mem::take(&mut self.sweep.seen);
         let before = std::mem::take(&mut self.sweep.off);
         let total: u64 = seen.values().sum();
+        let Ok(counted) = self.datapath.all_dynamic_entries() else { return };
         let slots: Vec<u16> = self.state.ports.keys().copied().collect();
         let counts = slots.into_iter().map(|slot| (slot, seen.get(&slot).copied().unwrap_or(0)));
         for (slot, count) in counts.chain([(PortId::NOBODY.0, total)]) {
-            let Ok(counted) = self.datapath.dynamic_entries(PortId(slot)) else { continue };
+            let counted = counted.get(usize::from(slot)).copied().unwrap_or(count);
             let off = counted.wrapping_sub(count).cast_signed();
             if off == 0 {
                 continue;
@@ -87,23 +88,22 @@ impl Controller {
                 self.sweep.off.insert(slot, off);
             }
         }
-        self.say_limits();
+        self.say_limits(&counted);
     }
 
     /// Says which limits are reached, once until they are left again.
-    fn say_limits(&mut self) {
+    fn say_limits(&mut self, counted: &[u64]) {
+        let count_of = |slot: u16| counted.get(usize::from(slot)).copied().unwrap_or(0);
         let mut reached = Vec::new();
         for (slot, live) in &mut self.live {
             let limit = live.setup.config.map_or(0, |config| config.mac_limit);
-            let count = self.datapath.dynamic_entries(PortId(*slot)).unwrap_or(0);
-            let is_reached = limit != 0 && count >= u64::from(limit);
+            let is_reached = limit != 0 && count_of(*slot) >= u64::from(limit);
             if is_reached && !live.is_limit_said {
                 reached.push(("mac-limit", Some(self.view.port(*slot))));
             }
             live.is_limit_said = is_reached;
         }
-        let total = self.datapath.dynamic_entries(PortId::NOBODY).unwrap_or(0);
-        let is_full = total >= u64::from(self.limits.fdb_entries);
+        let is_full = count_of(PortId::NOBODY.0) >= u64::from(self.limits.fdb_entries);
         if is_full && !self.is_full_said {
             reached.push(("FDB", None));
         }

@@ -208,6 +208,12 @@ impl Datapath for Bpf {
         Ok(learned.wrapping_sub(deleted))
     }
 
+    fn all_dynamic_entries(&self) -> Result<Vec<u64>, DatapathError> {
+        let learned = maps::all_of(&self.tables.learned).of(abi::map::LEARNED)?;
+        let deleted = maps::all_of(&self.tables.deleted).of(abi::map::DELETED)?;
+        Ok(learned.iter().zip(&deleted).map(|(learned, deleted)| learned.wrapping_sub(*deleted)).collect())
+    }
+
     fn mend_dynamic(&mut self, port: PortId, change: i64) -> Result<(), DatapathError> {
         let deleted = self.tables.deleted.get(&port.index(), 0).of(abi::map::DELETED)?;
         let mended = deleted.wrapping_sub(change.cast_unsigned());

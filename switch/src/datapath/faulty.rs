@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use vswitch_common::fdb::{FdbEntry, FdbKey};
 use vswitch_common::flap::Quarantine;
 use vswitch_common::guard::GuardKey;
+use vswitch_common::limits;
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{NetworkConfig, PortConfig, PortId};
 use vswitch_common::stats::PortCounters;
@@ -147,6 +148,10 @@ impl Datapath for Faulty {
     fn dynamic_entries(&self, port: PortId) -> Result<u64, DatapathError> {
         let of_port = |e: &&FdbEntry| !e.is_permanent() && (port == PortId::NOBODY || e.port == port.0);
         Ok(self.entries.values().filter(of_port).count() as u64)
+    }
+
+    fn all_dynamic_entries(&self) -> Result<Vec<u64>, DatapathError> {
+        (0..limits::PORTS).map(|slot| self.dynamic_entries(PortId(slot as u16))).collect()
     }
 
     fn mend_dynamic(&mut self, _port: PortId, _change: i64) -> Result<(), DatapathError> {

@@ -15,6 +15,7 @@ use vswitch_common::abi::{self, SwitchConfig};
 use vswitch_common::fdb::{FdbEntry, FdbKey};
 use vswitch_common::flap::Quarantine;
 use vswitch_common::guard::GuardKey;
+use vswitch_common::limits;
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{MemberKey, NetworkConfig, PortConfig};
 use vswitch_common::stats::PortCounters;
@@ -104,6 +105,25 @@ impl Tables {
             .of(abi::map::COUNTERS)?;
         self.counters.set(port, zero, 0).of(abi::map::COUNTERS)
     }
+}
+
+/// Every value of an array of port slots.
+pub(super) fn all_of(array: &Array<MapData, u64>) -> Result<Vec<u64>, MapError> {
+    let slots = limits::PORTS as usize;
+    let (mut keys, mut values) = (vec![0u32; slots], vec![0u64; slots]);
+    let mut cursor = None;
+    let mut filled = 0;
+    while filled < slots {
+        let (count, next) =
+            sys::lookup_batch(array.map().fd(), cursor, &mut keys[filled..], &mut values[filled..])
+                .map_err(|e| call_failed("bpf_map_lookup_batch", e))?;
+        filled += count;
+        cursor = next;
+        if count == 0 || cursor.is_none() {
+            break;
+        }
+    }
+    Ok(values)
 }
 
 /// Kernel memory of a pinned map, as the kernel accounts for it.

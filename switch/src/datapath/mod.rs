@@ -165,6 +165,12 @@ pub trait Datapath: Send + Sync {
     /// When the kernel refuses.
     fn dynamic_entries(&self, port: PortId) -> Result<u64, DatapathError>;
 
+    /// The same of every slot, by slot: a few system calls for all of them.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn all_dynamic_entries(&self) -> Result<Vec<u64>, DatapathError>;
+
     /// Mends the count of a port's dynamic entries by `change`.
     ///
     /// # Errors

@@ -25,7 +25,12 @@ impl Netlink {
     /// # Errors
     /// [`NetlinkError::List`]; a link that does not exist has no addresses.
     pub async fn addresses(&self, index: LinkIndex) -> Result<Vec<LinkAddress>, NetlinkError> {
-        let all = self.all_addresses().await?;
+        let strict = Self { handle: self.strict.clone(), ..self.clone() };
+        let all = match strict.addresses_where(index).await {
+            Err(NetlinkError::List { source }) if source.raw_os_error() == Some(libc::ENODEV) => Vec::new(),
+            all => all?,
+        };
+        // An older kernel has listed those of every link.
         Ok(all.into_iter().filter(|(link, _)| *link == index).map(|(_, address)| address).collect())
     }
 
@@ -34,8 +39,14 @@ impl Netlink {
     /// # Errors
     /// [`NetlinkError::List`].
     pub async fn all_addresses(&self) -> Result<Vec<(LinkIndex, LinkAddress)>, NetlinkError> {
+        self.addresses_where(LinkIndex(0)).await
+    }
+
+    async fn addresses_where(&self, index: LinkIndex) -> Result<Vec<(LinkIndex, LinkAddress)>, NetlinkError> {
+        let mut wanted = AddressMessage::default();
+        wanted.header.index = index.0;
         let answers = self
-            .ask_dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()))
+            .ask_dump(RouteNetlinkMessage::GetAddress(wanted))
             .await
             .map_err(|source| NetlinkError::List { source })?;
         let of_link = |answer: &RouteNetlinkMessage| match answer {

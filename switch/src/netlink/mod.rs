@@ -32,6 +32,7 @@ use rtnetlink::packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
 };
 use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::sys::AsyncSocket as _;
 
 pub use error::{LinkId, NetlinkError};
 pub use link::{Link, LinkIndex, LinkKind, PeerRef};
@@ -47,7 +48,22 @@ const DUMP_ATTEMPTS: u32 = 16;
 #[derive(Debug, Clone)]
 pub struct Netlink {
     handle: rtnetlink::Handle,
+    /// A connection that lists what is asked for and no more, where the kernel can (Linux 4.20, `NETLINK_GET_STRICT_CHK`).
+    strict: rtnetlink::Handle,
     home: Arc<Namespace>,
+}
+
+/// A connection in the calling thread's network namespace.
+fn connect(is_strict: bool) -> Result<rtnetlink::Handle, NetlinkError> {
+    let (mut connection, handle, _unsolicited) = rtnetlink::new_connection()
+        .map_err(|source| NetlinkError::Open { purpose: "link requests", source })?;
+    // The end of a dump carries the flag that says whether it was interrupted.
+    connection.set_forward_done(true);
+    if is_strict {
+        let _older_kernel = connection.socket_mut().socket_mut().set_netlink_get_strict_chk(true);
+    }
+    tokio::spawn(connection);
+    Ok(handle)
 }
 
 /// Which answers a request gets.
@@ -66,12 +82,8 @@ impl Netlink {
     /// [`NetlinkError::Open`] or [`NetlinkError::OpenNamespace`].
     pub fn open() -> Result<Self, NetlinkError> {
         let home = Arc::new(Namespace::current()?);
-        let (mut connection, handle, _unsolicited) = rtnetlink::new_connection()
-            .map_err(|source| NetlinkError::Open { purpose: "link requests", source })?;
-        // The end of a dump carries the flag that says whether it was interrupted.
-        connection.set_forward_done(true);
-        tokio::spawn(connection);
-        Ok(Self { handle, home })
+        let (handle, strict) = (connect(false)?, connect(true)?);
+        Ok(Self { handle, strict, home })
     }
 
     /// The namespace whose links this is about.
