@@ -1,7 +1,10 @@
 //! Small BPF programs of the tests' own, a handful of instructions each: what a container may have and a test needs,
 //! where no tool of the distribution offers it.
 
+mod live;
 mod sys;
+
+pub use live::{Emitter, Sink, Vary};
 
 use std::os::fd::OwnedFd;
 

@@ -339,8 +339,11 @@ fn port_config(
     peer: Option<&PeerFacts>,
     is_target: bool,
 ) -> PortConfig {
-    let reachable =
-        peer.filter(|peer| peer.is_up && !peer.is_in_same_namespace() && peer.mac.is_valid_source());
+    let is_reachable = |peer: &&PeerFacts| {
+        let has_short_way = peer.is_up && !peer.is_in_same_namespace() && !peer.has_native_program;
+        has_short_way && peer.mac.is_valid_source()
+    };
+    let reachable = peer.filter(is_reachable);
     let vlan = vlans::in_force(network, options);
     let (guard_flags, guard_mac) = guards::flags(options);
     let flags = [
