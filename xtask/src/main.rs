@@ -1,5 +1,6 @@
 //! `cargo xtask VERB`: the project's own commands. One file per verb; `setup` comes before whatever builds.
 
+mod bench;
 mod build;
 mod check;
 mod conformance;
@@ -30,6 +31,7 @@ enum Verb {
     Test(test::Arguments),
     Verifier(verifier::Arguments),
     Conformance(conformance::Arguments),
+    Bench(bench::Arguments),
     Install(install::Arguments),
     Uninstall(uninstall::Arguments),
 }
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Verb::Test(arguments) => test::run(&arguments),
         Verb::Verifier(arguments) => verifier::run(&arguments),
         Verb::Conformance(arguments) => conformance::run(&arguments),
+        Verb::Bench(arguments) => bench::run(&arguments),
         Verb::Install(arguments) => install::run(&arguments),
         Verb::Uninstall(arguments) => uninstall::run(&arguments),
     });
