@@ -11,7 +11,7 @@ use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
-use vswitch_common::event::Notice;
+use vswitch_common::event::{Notice, PuntRecord, Snoop};
 
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::handle::Handle;
@@ -82,10 +82,10 @@ async fn serve_until_told(config: Config) -> anyhow::Result<()> {
     let monitor = Monitor::open(&netlink).await.context("netlink")?;
     let (mut controller, rings) = open(&config, handle.clone(), Arc::clone(&view)).await?;
     let (stop_loop, stop) = mpsc::channel(1);
-    let (punts, notices) = read_rings(rings, handle.clone(), view);
+    let (punts, notices, snoops) = read_rings(rings, handle.clone(), view);
     let (stop_server, stopped) = watch::channel(false);
     let server = tokio::spawn(serve(socket, handle, Bounds::default(), stopped));
-    let sources = Sources { calls, monitor, notices, punts, stop };
+    let sources = Sources { calls, monitor, notices, punts, snoops, stop };
     let mut served = tokio::spawn(async move { controller.run(sources).await });
     say_ready(&config)?;
     let ended = tokio::select! {
@@ -201,11 +201,13 @@ fn read_rings(
     rings: Rings,
     handle: Handle,
     view: Arc<View>,
-) -> (mpsc::Receiver<vswitch_common::event::PuntRecord>, mpsc::Receiver<Notice>) {
+) -> (mpsc::Receiver<PuntRecord>, mpsc::Receiver<Notice>, mpsc::Receiver<Snoop>) {
     let (to_punts, punts) = mpsc::channel(QUEUE);
     let (to_loop, for_loop) = mpsc::channel(QUEUE);
+    let (to_snoops, snoops) = mpsc::channel(QUEUE);
     let (to_notices, mut notices) = mpsc::channel::<Notice>(QUEUE);
     tokio::spawn(async move { log_end("punts", events::read_punts(rings.punts, to_punts).await) });
+    tokio::spawn(async move { log_end("membership", events::read_snoops(rings.snoops, to_snoops).await) });
     tokio::spawn(async move { log_end("notices", events::read_notices(rings.events, to_notices).await) });
     tokio::spawn(async move {
         while let Some(notice) = notices.recv().await {
@@ -217,7 +219,7 @@ fn read_rings(
             }
         }
     });
-    (punts, for_loop)
+    (punts, for_loop, snoops)
 }
 
 fn log_end(ring: &str, ended: io::Result<()>) {

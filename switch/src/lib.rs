@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod api;
 pub mod controller;
 pub mod gateway;
+pub mod multicast;
 pub mod neighbours;
 
 pub mod datapath;

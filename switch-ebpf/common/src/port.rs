@@ -47,6 +47,8 @@ pub mod flag {
     pub const GUARDED_IP: u32 = 1 << 10;
     /// DHCP servers and routers may be behind it although it is guarded.
     pub const TRUSTED: u32 = 1 << 11;
+    /// Messages about multicast membership go to the controller as well.
+    pub const SNOOPED: u32 = 1 << 12;
 }
 
 /// One port. Written by the controller alone; programs only read it.
@@ -122,13 +124,13 @@ impl PortConfig {
     }
 }
 
-/// Key of the `MEMBERS` map: the `index`-th place of a network's flood list, which may be empty.
+/// Key of the `MEMBERS` map: the `index`-th place of a flood list, which may be empty.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
 pub struct MemberKey {
-    /// [`NetworkId`].
+    /// [`NetworkId`]; from [`limits::NETWORKS`](crate::limits::NETWORKS) on a multicast group's list.
     pub network: u16,
-    /// 0 to the network's high-water mark − 1.
+    /// 0 to the list's high-water mark − 1.
     pub index: u16,
 }
 

@@ -19,8 +19,8 @@ use super::events;
 use super::extract::{Body, Params, Segment};
 use super::server::{Caller, Context};
 use super::types::{
-    AddressWish, FdbFilter, FdbFlush, FdbKeySpec, FdbSpec, NetworkChange, NetworkSpec, PortFilter, PortSpec,
-    Publish, PublishFilter, Request, TraceSpec,
+    AddressWish, FdbFilter, FdbFlush, FdbKeySpec, FdbSpec, MdbFilter, NetworkChange, NetworkSpec, PortFilter,
+    PortSpec, Publish, PublishFilter, Request, TraceSpec,
 };
 use super::wire::{EntryQuery, NetworkQuery, RemoveQuery, StatsQuery, TakeoverBody};
 
@@ -43,6 +43,7 @@ pub(super) fn router(context: &Context) -> Router {
         .route("/v1/fdb", get(fdb_show).post(fdb_add))
         .route("/v1/fdb/flush", post(fdb_flush))
         .route("/v1/fdb/{mac}", delete(fdb_del))
+        .route("/v1/mdb", get(mdb_show))
         .route("/v1/networks", get(network_list).post(network_create))
         .route("/v1/networks/{name}", get(network_inspect).patch(network_set).delete(network_remove))
         .route("/v1/networks/{name}/addresses", get(address_list).post(address_reserve))
@@ -160,6 +161,10 @@ async fn fdb_del(State(context): Here, Segment(mac): Segment, Params(query): Par
 
 async fn fdb_flush(State(context): Here, Body(flush): Body<FdbFlush>) -> Answer {
     ask(&context, StatusCode::OK, Request::FdbFlush(flush)).await
+}
+
+async fn mdb_show(State(context): Here, Params(filter): Params<MdbFilter>) -> Answer {
+    ask(&context, StatusCode::OK, Request::MdbShow(filter)).await
 }
 
 async fn network_list(State(context): Here, Params(NoQuery {}): Params<NoQuery>) -> Answer {

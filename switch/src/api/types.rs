@@ -5,6 +5,7 @@
 
 mod event;
 mod fdb;
+mod multicast;
 mod network;
 mod port;
 mod publish;
@@ -19,6 +20,9 @@ use serde::{Deserialize, Serialize};
 
 pub use event::{Event, EventKind};
 pub use fdb::{FdbEntry, FdbFilter, FdbFlush, FdbKeySpec, FdbKind, FdbSpec};
+pub use multicast::{
+    MdbEntry, MdbFilter, MdbKind, Multicast, MulticastMode, MulticastQuerier, MulticastScope, MulticastSpec,
+};
 pub use network::{
     Address, AddressWish, Container, Gateway, Ipam, Network, NetworkChange, NetworkSpec, SubnetConfig,
 };
@@ -67,6 +71,8 @@ pub enum Request {
     FdbDel(FdbKeySpec),
     /// Remove the dynamic entries (and with `include_static` all but local ones) that match.
     FdbFlush(FdbFlush),
+    /// List members of multicast groups.
+    MdbShow(MdbFilter),
     /// Create a network.
     NetworkCreate(NetworkSpec),
     /// Change a network.
@@ -134,6 +140,7 @@ impl Request {
             Self::Status
             | Self::PortShow(_)
             | Self::FdbShow(_)
+            | Self::MdbShow(_)
             | Self::NetworkList
             | Self::NetworkInspect { .. }
             | Self::AddressList { .. }
@@ -170,6 +177,8 @@ pub enum Reply {
     Ports(Vec<Port>),
     /// To [`Request::FdbShow`].
     Fdb(Vec<FdbEntry>),
+    /// To [`Request::MdbShow`].
+    Mdb(Vec<MdbEntry>),
     /// To [`Request::NetworkList`]; `NetworkCreate`, `NetworkSet` and `NetworkInspect` answer with the one network.
     Networks(Vec<Network>),
     /// To [`Request::AddressList`]; `AddressReserve` answers with the one address.

@@ -91,6 +91,7 @@ pub fn encode(request: &Request) -> Result<HttpCall, ApiError> {
             delete(with_query(&format!("/v1/fdb/{}", segment(&mac.to_string())), &query)?)
         }
         Request::FdbFlush(flush) => post("/v1/fdb/flush", json(flush)?),
+        Request::MdbShow(filter) => get(with_query("/v1/mdb", filter)?),
         Request::NetworkCreate(spec) => post("/v1/networks", json(spec)?),
         Request::NetworkSet(change @ NetworkChange { name, .. }) => {
             patch(format!("/v1/networks/{}", segment(name)), json(change)?)
@@ -128,6 +129,7 @@ pub fn decode(request: &Request, body: &[u8]) -> Result<Reply, ApiError> {
             read(body).map(Reply::Ports)
         }
         Request::FdbShow(_) => read(body).map(Reply::Fdb),
+        Request::MdbShow(_) => read(body).map(Reply::Mdb),
         Request::NetworkCreate(_)
         | Request::NetworkSet(_)
         | Request::NetworkList

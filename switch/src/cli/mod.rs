@@ -4,6 +4,7 @@
 //! streams, and the rule that every failure is one line on stderr and, with `--json`, an object on stdout.
 
 mod fdb;
+mod mdb;
 mod monitor;
 mod network;
 mod port;
@@ -87,6 +88,8 @@ enum Command {
     #[command(subcommand)]
     Fdb(fdb::FdbCommand),
     #[command(subcommand)]
+    Mdb(mdb::MdbCommand),
+    #[command(subcommand)]
     Network(network::NetworkCommand),
     #[command(subcommand)]
     Publish(publish::PublishCommand),
@@ -137,6 +140,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
             Command::Show(options) => options.run(&mut session).await,
             Command::Port(command) => command.run(&mut session).await,
             Command::Fdb(command) => command.run(&mut session).await,
+            Command::Mdb(command) => command.run(&mut session).await,
             Command::Network(command) => command.run(&mut session).await,
             Command::Publish(command) => command.run(&mut session).await,
             Command::Takeover(options) => options.run(&mut session).await,

@@ -5,6 +5,7 @@
 
 mod event;
 mod fdb;
+mod mdb;
 mod network;
 mod overview;
 mod port;
@@ -19,6 +20,7 @@ use comfy_table::{Table, presets};
 
 pub(super) use event::event;
 pub(super) use fdb::entries;
+pub(super) use mdb::members;
 pub(super) use network::networks;
 pub(super) use overview::Overview;
 pub(super) use port::{ports, ports_in_detail};

@@ -36,6 +36,7 @@ fn request(line: &str) -> Result<Option<Request>, String> {
     match parse(line).map_err(|error| error.to_string())?.command {
         Command::Port(command) => command.request().map(Some).map_err(|error| error.to_string()),
         Command::Fdb(command) => Ok(Some(command.request())),
+        Command::Mdb(command) => Ok(Some(command.request())),
         Command::Network(command) => command.request().map(Some).map_err(|error| error.to_string()),
         Command::Publish(command) => command.request().map(Some).map_err(|error| error.to_string()),
         Command::Takeover(options) => Ok(Some(options.request())),
@@ -148,6 +149,13 @@ fn the_other_nouns_map_as_well() {
             "network set n --mtu 9000".to_string(),
             json!({"network_set": {"name": "n", "ageing": null, "mtu": 9000}}),
         ),
+        (
+            "network set n --no-multicast-querier --multicast-snooping on --multicast-query-interval 60"
+                .to_string(),
+            json!({"network_set": {"name": "n", "ageing": null, "mtu": null, "multicast": {"snooping": "on",
+                "querier": false, "query_interval": 60, "response_time": null}}}),
+        ),
+        ("mdb show --network n".to_string(), json!({"mdb_show": {"network": "n"}})),
         ("network rm n --force".to_string(), json!({"network_remove": {"name": "n", "force": true}})),
         ("network ls".to_string(), json!("network_list")),
         (
@@ -264,6 +272,7 @@ fn without_a_controller_every_client_verb_exits_with_1_and_one_line() {
         &format!("fdb add {mac} v"),
         &format!("fdb del {mac}"),
         "fdb flush",
+        "mdb show",
         "network ls",
         "network create n",
         "network rm n",

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use vswitch_common::port::{PortId, flag};
 
+use super::multicast::Watch;
 use super::names::NameServers;
 use super::plan::Setup;
 use super::quarantine::Quarantines;
@@ -70,7 +71,9 @@ impl Controller {
             rechecked: 0,
             name_servers: NameServers::default(),
             quarantines: Quarantines::default(),
+            multicast: Watch::default(),
         };
+        controller.multicast.identity = controller.identity();
         controller.adopt().await?;
         controller.save()?;
         Ok(controller)

@@ -10,7 +10,7 @@ use super::plan::{Place, Setup, execute, plan};
 use super::state::{Attached, NetworkState, PortOptions, PortState};
 use super::{Controller, datapath_failed, guards, netlink_failed, vlans};
 use crate::api::error::ApiError;
-use crate::api::types::{EventKind, Hook, HookMode, StormKind, VlanMode};
+use crate::api::types::{EventKind, Hook, HookMode, MulticastMode, StormKind, VlanMode};
 use crate::datapath::{Target, TcMode, XdpMode};
 use crate::error::chain;
 use crate::netlink::peer::{PeerFacts, PeerPreparation};
@@ -251,6 +251,9 @@ impl Controller {
         if was_forwarding && !is_forwarding {
             self.flush_port(port)?;
         }
+        if is_forwarding && !was_forwarding {
+            self.ask_new_port(port);
+        }
         if was_forwarding != is_forwarding {
             let port = link.name.clone();
             self.publish(if is_forwarding {
@@ -352,6 +355,7 @@ fn port_config(
         (flag::FORWARDING, is_forwarding(link)),
         (flag::LEARNING, options.learning),
         (flag::FLOOD, options.flood),
+        (flag::SNOOPED, network.multicast.snooping != MulticastMode::Off),
         (flag::ISOLATED, options.isolated),
         (flag::HAIRPIN, options.hairpin),
         (flag::XDP_TARGET, is_target),

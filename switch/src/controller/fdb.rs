@@ -138,6 +138,7 @@ impl Controller {
             self.remove_entry(key)?;
         }
         self.forget_neighbours_of(port);
+        self.forget_groups_of(port);
         Ok(())
     }
 

@@ -209,7 +209,7 @@ impl Controller {
     }
 
     /// A number that other switches, here and on other machines, do not have.
-    fn identity(&self) -> u32 {
+    pub(super) fn identity(&self) -> u32 {
         let machine = std::fs::read_to_string(MACHINE_ID).unwrap_or_default();
         fnv(machine.trim().bytes().chain(self.paths.state_dir.bytes()))
     }

@@ -13,6 +13,7 @@ mod gateways;
 mod guards;
 mod hook;
 mod links;
+mod multicast;
 mod names;
 mod networks;
 pub mod plan;
@@ -36,7 +37,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
-use vswitch_common::event::{Notice, NoticeKind, PuntRecord};
+use vswitch_common::event::{Notice, NoticeKind, PuntRecord, Snoop};
 use vswitch_common::port::PortId;
 
 use crate::api::error::{ApiError, ErrorCode};
@@ -87,6 +88,7 @@ enum Input {
     Link(LinkEvent),
     Notice(Notice),
     Punt(PuntRecord),
+    Snoop(Snoop),
     Tick,
     Stop,
 }
@@ -101,6 +103,8 @@ pub struct Sources {
     pub notices: mpsc::Receiver<Notice>,
     /// Punted frames.
     pub punts: mpsc::Receiver<PuntRecord>,
+    /// Messages about multicast membership.
+    pub snoops: mpsc::Receiver<Snoop>,
     /// Ends the loop when a message comes or the sender has gone.
     pub stop: mpsc::Receiver<()>,
 }
@@ -135,6 +139,7 @@ pub struct Controller {
     rechecked: u16,
     name_servers: NameServers,
     quarantines: Quarantines,
+    multicast: multicast::Watch,
 }
 
 impl Controller {
@@ -150,6 +155,7 @@ impl Controller {
                 Some(event) = from.monitor.next() => Input::Link(event),
                 Some(call) = from.calls.recv() => Input::Request(call),
                 Some(punt) = from.punts.recv() => Input::Punt(punt),
+                Some(snoop) = from.snoops.recv() => Input::Snoop(snoop),
                 Some(notice) = from.notices.recv() => Input::Notice(notice),
                 else => Input::Stop,
             };
@@ -165,6 +171,7 @@ impl Controller {
                 }
                 Input::Notice(notice) => self.note(&notice),
                 Input::Punt(punt) => self.take_punt(&punt),
+                Input::Snoop(snoop) => self.take_snoop(&snoop),
                 Input::Tick => self.tick().await,
                 Input::Stop => {
                     // From now on the data path floods what it would have asked.
@@ -195,6 +202,7 @@ impl Controller {
             Request::FdbAdd(spec) => self.fdb_add(&spec),
             Request::FdbDel(key) => self.fdb_del(&key),
             Request::FdbFlush(flush) => self.fdb_flush(&flush),
+            Request::MdbShow(filter) => self.mdb_show(&filter),
             Request::NetworkCreate(spec) => self.network_create(spec).await,
             Request::NetworkSet(change) => self.network_set(&change).await,
             Request::NetworkRemove { name, force } => self.network_remove(&name, force).await,
@@ -228,6 +236,7 @@ impl Controller {
         self.follow_quarantines();
         self.sweep_some();
         self.neighbours.forget_floods(self.datapath.now_ns());
+        self.tick_multicast();
         self.recheck_ports().await;
         self.mend_gateways().await;
         self.mend_name_servers().await;

@@ -4,6 +4,7 @@ use vswitch_common::limits;
 use vswitch_common::port::PortId;
 
 use super::Controller;
+use super::multicast::MulticastState;
 use super::state::{DEFAULT_AGEING_S, NetworkState};
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::types::{DEFAULT_NETWORK, Done, Network, NetworkChange, NetworkSpec, Reply};
@@ -46,6 +47,7 @@ impl Controller {
             internal: spec.internal,
             vlan_aware: spec.vlan_aware,
             labels: spec.labels,
+            multicast: MulticastState::default().with(&spec.multicast)?,
             gateway: None,
         };
         self.state.networks.insert(spec.name.clone(), network);
@@ -67,15 +69,18 @@ impl Controller {
         self.check_network(&change.name)?;
         check_mtu(change.mtu)?;
         check_ageing(change.ageing)?;
+        let multicast = self.network(&change.name)?.multicast.with(&change.multicast)?;
         if let Some(network) = self.state.networks.get_mut(&change.name) {
             network.ageing_s = change.ageing.unwrap_or(network.ageing_s);
             network.mtu = change.mtu.or(network.mtu);
+            network.multicast = multicast;
         }
         self.save()?;
         for port in self.ports_of(&change.name) {
             self.converge(port).await?;
         }
         self.ensure_gateway(&change.name).await?;
+        self.tick_multicast();
         self.network_inspect(&change.name).await
     }
 
@@ -111,6 +116,7 @@ impl Controller {
         if let Some(network) = self.state.networks.remove(name) {
             self.view.domains.remove(&network.domain);
         }
+        self.tick_multicast();
         self.save()
     }
 
@@ -146,6 +152,7 @@ impl Controller {
             ageing: network.ageing_s,
             mtu: network.mtu,
             vlan_aware: network.vlan_aware,
+            multicast: self.multicast_json(network),
             fdb_entries: self.fdb_size_of(name)?,
         })
     }

@@ -12,6 +12,7 @@ use vswitch_common::mac::MacAddr;
 use vswitch_common::port::PortId;
 use vswitch_common::vlan::{VIDS, VlanId};
 
+use super::multicast::MulticastState;
 use super::takeover::TakeoverState;
 use crate::api::types::{DEFAULT_NETWORK, HookChoice, PortVlan, Publish, StormKind};
 use crate::datapath::{TcMode, XdpMode};
@@ -86,6 +87,9 @@ pub struct NetworkState {
     pub vlan_aware: bool,
     /// Free-form labels.
     pub labels: BTreeMap<String, String>,
+    /// How multicast is treated.
+    #[serde(default)]
+    pub multicast: MulticastState,
     /// What joins it to the host's stack, if it has a subnet.
     #[serde(default)]
     pub gateway: Option<GatewayState>,
@@ -101,6 +105,7 @@ impl Default for NetworkState {
             internal: false,
             vlan_aware: false,
             labels: BTreeMap::new(),
+            multicast: MulticastState::default(),
             gateway: None,
         }
     }

@@ -10,8 +10,9 @@ use vswitch_common::abi::{self, SwitchConfig};
 use vswitch_common::fdb::{FdbEntry, FdbKey};
 use vswitch_common::flap::Quarantine;
 use vswitch_common::guard::GuardKey;
+use vswitch_common::multicast::{GroupKey, GroupList};
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
-use vswitch_common::port::{MemberKey, NetworkConfig, PortConfig, PortId};
+use vswitch_common::port::{MemberKey, NetworkConfig, PortConfig, PortId, flag};
 use vswitch_common::stats::PortCounters;
 use vswitch_common::verdict::DropReason;
 use vswitch_common::vlan::{Form, VlanSet};
@@ -57,6 +58,8 @@ pub struct Rings {
     pub events: RingBuf<MapData>,
     /// Punted frames.
     pub punts: RingBuf<MapData>,
+    /// Messages about multicast membership.
+    pub snoops: RingBuf<MapData>,
 }
 
 impl Bpf {
@@ -71,6 +74,7 @@ impl Bpf {
         let rings = Rings {
             events: take_ring(&mut ebpf, abi::map::EVENTS)?,
             punts: take_ring(&mut ebpf, abi::map::PUNTS)?,
+            snoops: take_ring(&mut ebpf, abi::map::SNOOPS)?,
         };
         #[cfg(feature = "ebpf-log")]
         super::log::forward(&mut ebpf);
@@ -78,6 +82,8 @@ impl Bpf {
         let Settings { fdb_dynamic, station_moves, .. } = *settings;
         let config = SwitchConfig { abi: abi::ABI_VERSION, fdb_dynamic, station_moves, pad: 0 };
         tables.config.set(0, config, 0).of(abi::map::CONFIG)?;
+        // Before the first beat: who was a member in an earlier run need not be one now.
+        tables.clear_groups()?;
         let mut bpf = Self { ebpf, tables, pins, tc_mode: settings.tc_mode, traces: 0 };
         bpf.beat()?;
         Ok((bpf, rings, adopted))
@@ -273,6 +279,22 @@ impl Datapath for Bpf {
         } else {
             optional(self.tables.guards.remove(key)).of(abi::map::GUARDS).map(drop)
         }
+    }
+
+    fn set_group(&mut self, key: &GroupKey, list: Option<GroupList>) -> Result<(), DatapathError> {
+        match list {
+            Some(list) => self.tables.groups.insert(key, list, 0).of(abi::map::GROUPS),
+            None => optional(self.tables.groups.remove(key)).of(abi::map::GROUPS).map(drop),
+        }
+    }
+
+    fn send(&mut self, network: u16, vid: u16, frame: &[u8]) -> Result<(), DatapathError> {
+        // No frame comes in by nobody's port: its slot says where the controller's own go.
+        let nobody = PortConfig { network, flags: flag::FORWARDING, ..PortConfig::FREE };
+        self.set_port(PortId::NOBODY, &nobody)?;
+        let done = self.flood(PortId::NOBODY, vid, frame);
+        self.set_port(PortId::NOBODY, &PortConfig::FREE)?;
+        done
     }
 
     fn flood(&mut self, ingress: PortId, vid: u16, frame: &[u8]) -> Result<(), DatapathError> {

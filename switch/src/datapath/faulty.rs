@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use vswitch_common::fdb::{FdbEntry, FdbKey};
 use vswitch_common::flap::Quarantine;
 use vswitch_common::guard::GuardKey;
+use vswitch_common::multicast::{GroupKey, GroupList};
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{NetworkConfig, PortConfig, PortId};
 use vswitch_common::stats::PortCounters;
@@ -34,6 +35,10 @@ pub struct Held {
     pub xdp: BTreeMap<u16, (u32, bool)>,
     /// Addresses that ports were given.
     pub guards: BTreeSet<(u16, [u8; 16])>,
+    /// Multicast groups: list and places in use.
+    pub groups: BTreeMap<GroupKey, (u16, u16, u32)>,
+    /// Frames of the controller's own: network, VLAN, frame.
+    pub sent: Vec<(u16, u16, Vec<u8>)>,
     /// The FDB.
     pub fdb: BTreeMap<u64, (u16, u16)>,
 }
@@ -215,6 +220,16 @@ impl Datapath for Faulty {
         _port: PortId,
     ) -> Result<Option<Result<Form, DropReason>>, DatapathError> {
         Ok(None)
+    }
+
+    fn set_group(&mut self, key: &GroupKey, list: Option<GroupList>) -> Result<(), DatapathError> {
+        put(&mut self.call()?.groups, *key, list.map(|list| (list.list, list.places, list.flags)));
+        Ok(())
+    }
+
+    fn send(&mut self, network: u16, vid: u16, frame: &[u8]) -> Result<(), DatapathError> {
+        self.call()?.sent.push((network, vid, frame.to_vec()));
+        Ok(())
     }
 
     fn map_use(&self) -> Result<Vec<MapUse>, DatapathError> {

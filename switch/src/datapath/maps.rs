@@ -15,6 +15,8 @@ use vswitch_common::abi::{self, SwitchConfig};
 use vswitch_common::fdb::{FdbEntry, FdbKey};
 use vswitch_common::flap::Quarantine;
 use vswitch_common::guard::GuardKey;
+use vswitch_common::limits;
+use vswitch_common::multicast::{GroupKey, GroupList};
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{MemberKey, NetworkConfig, PortConfig};
 use vswitch_common::stats::PortCounters;
@@ -45,6 +47,7 @@ pub(super) struct Tables {
     pub(super) vlans: Array<MapData, VlanSet>,
     pub(super) guards: HashMap<MapData, GuardKey, u32>,
     pub(super) quarantines: Array<MapData, Quarantine>,
+    pub(super) groups: HashMap<MapData, GroupKey, GroupList>,
     pub(super) lost: PerCpuArray<MapData, u64>,
     pub(super) trace: Array<MapData, TraceRecord>,
     pub(super) trace_copies: Array<MapData, Copied>,
@@ -69,6 +72,7 @@ impl Tables {
             vlans: take(ebpf, abi::map::VLANS)?,
             guards: take(ebpf, abi::map::GUARDS)?,
             quarantines: take(ebpf, abi::map::QUARANTINES)?,
+            groups: take(ebpf, abi::map::GROUPS)?,
             lost: take(ebpf, abi::map::LOST)?,
             trace: take(ebpf, abi::map::TRACE)?,
             trace_copies: take(ebpf, abi::map::TRACE_COPIES)?,
@@ -93,6 +97,19 @@ impl Tables {
         sys::take_element(self.fdb.map().fd(), &key, NO_ENTRY)
             .map_err(|e| call_failed("bpf_map_lookup_and_delete_elem", e))
             .of(abi::map::FDB)
+    }
+
+    /// Forgets every multicast group, and so floods them.
+    pub(super) fn clear_groups(&mut self) -> Result<(), DatapathError> {
+        let groups: Vec<GroupKey> = self.groups.keys().collect::<Result<_, _>>().of(abi::map::GROUPS)?;
+        for key in groups {
+            optional(self.groups.remove(&key)).of(abi::map::GROUPS)?;
+        }
+        let members: Vec<MemberKey> = self.members.keys().collect::<Result<_, _>>().of(abi::map::MEMBERS)?;
+        for key in members.into_iter().filter(|key| u32::from(key.network) >= limits::NETWORKS) {
+            optional(self.members.remove(&key)).of(abi::map::MEMBERS)?;
+        }
+        Ok(())
     }
 
     /// Sets a port's counters to zero on every CPU.

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use vswitch_common::fdb::{FdbEntry, FdbKey};
 use vswitch_common::flap::Quarantine;
 use vswitch_common::guard::GuardKey;
+use vswitch_common::multicast::{GroupKey, GroupList};
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{NetworkConfig, PortConfig, PortId};
 use vswitch_common::stats::PortCounters;
@@ -99,7 +100,7 @@ pub trait Datapath: Send + Sync {
     /// When the link has gone.
     fn set_target(&mut self, port: PortId, ifindex: Option<u32>) -> Result<(), DatapathError>;
 
-    /// Puts a port at a place of a network's flood list, or empties the place.
+    /// Puts a port at a place of the flood list of a network or a group, or empties the place.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -257,6 +258,18 @@ pub trait Datapath: Send + Sync {
         traced: &Traced,
         port: PortId,
     ) -> Result<Option<Result<Form, DropReason>>, DatapathError>;
+
+    /// Gives a multicast group a flood list, or no more.
+    ///
+    /// # Errors
+    /// When the table is full.
+    fn set_group(&mut self, key: &GroupKey, list: Option<GroupList>) -> Result<(), DatapathError>;
+
+    /// Sends a frame of the controller's own to each port of a network's VLAN `vid` (0 on a VLAN-unaware network).
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn send(&mut self, network: u16, vid: u16, frame: &[u8]) -> Result<(), DatapathError>;
 
     /// Limits and memory of each map.
     ///

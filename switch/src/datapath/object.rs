@@ -19,7 +19,7 @@ use super::DatapathError;
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/vswitch.bpf.o"));
 
 /// Every map, in the order in which `status` lists them.
-pub(super) const MAPS: [&str; 21] = [
+pub(super) const MAPS: [&str; 24] = [
     abi::map::CONFIG,
     abi::map::HEARTBEAT,
     abi::map::LINKS,
@@ -38,8 +38,11 @@ pub(super) const MAPS: [&str; 21] = [
     abi::map::STORMS,
     abi::map::MOVES,
     abi::map::QUARANTINES,
+    abi::map::GROUPS,
+    abi::map::SNOOP_BUCKETS,
     abi::map::EVENTS,
     abi::map::PUNTS,
+    abi::map::SNOOPS,
     abi::map::LOST,
 ];
 

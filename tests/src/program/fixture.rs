@@ -13,6 +13,7 @@ use vswitch_common::domain::DomainId;
 use vswitch_common::fdb::FdbKey;
 use vswitch_common::guard::GuardKey;
 use vswitch_common::mac::MacAddr;
+use vswitch_common::multicast::GroupKey;
 use vswitch_common::neighbour::NeighbourKey;
 use vswitch_common::port::{PortConfig, PortId, flag};
 
@@ -60,6 +61,8 @@ pub struct Fixture {
     lost: u64,
     neighbours: HashSet<NeighbourKey>,
     given: HashSet<GuardKey>,
+    /// Flood lists of groups, and the ports at their places.
+    groups: Vec<(GroupKey, u16, u16)>,
     /// How the tc program is attached, by port.
     attached: BTreeMap<u16, TcMode>,
     /// The network whose flood list each port is in.
@@ -117,6 +120,7 @@ impl Fixture {
             lost: 0,
             neighbours: HashSet::new(),
             given: HashSet::new(),
+            groups: Vec::new(),
             attached: BTreeMap::new(),
             joined: BTreeMap::new(),
         }
@@ -171,6 +175,7 @@ impl Fixture {
         for key in std::mem::take(&mut self.given) {
             self.bpf.set_guard(&key, false).expect("the map is there");
         }
+        self.unlist_groups();
         for slot in (1..=self.slots).map(PortId) {
             let link = self.links.get(usize::from(slot.0) - 1).map(|link| link.ifindex);
             let used = link.filter(|_| slot.0 <= self.size);
@@ -191,6 +196,6 @@ impl Fixture {
             self.bpf.clear_quarantine(PortId(slot)).expect("the slot is there");
         }
         self.bpf.beat().expect("the map is there");
-        drop((self.tally(), self.notices(), self.punts(), self.lost()));
+        drop((self.tally(), self.notices(), self.punts(), self.snoops(), self.lost()));
     }
 }

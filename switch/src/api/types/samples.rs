@@ -65,6 +65,7 @@ pub(crate) fn network(name: &str) -> Network {
         ageing: 300,
         mtu: None,
         vlan_aware: false,
+        multicast: Multicast::default(),
         fdb_entries: 2,
     }
 }
@@ -123,6 +124,19 @@ pub(crate) fn trace() -> Trace {
     }
 }
 
+/// A member of a group.
+pub(crate) fn member() -> MdbEntry {
+    MdbEntry {
+        group: Some([239, 1, 2, 3].into()),
+        port: "veth0".to_string(),
+        network: DEFAULT_NETWORK.to_string(),
+        vlan: None,
+        kind: MdbKind::Member,
+        family: "ipv4".to_string(),
+        expires_seconds: Some(259.5),
+    }
+}
+
 /// A controller's status.
 pub(crate) fn status() -> Status {
     Status {
@@ -149,6 +163,7 @@ pub(crate) fn reply_to(request: &Request) -> Reply {
             Reply::Ports(vec![port("veth0")])
         }
         Request::FdbShow(_) => Reply::Fdb(vec![entry()]),
+        Request::MdbShow(_) => Reply::Mdb(vec![member()]),
         Request::NetworkCreate(_)
         | Request::NetworkSet(_)
         | Request::NetworkList
@@ -194,7 +209,9 @@ pub(crate) fn requests() -> Vec<Request> {
         storm: [(StormKind::Broadcast, 1000)].into(),
         end_quarantine: true,
     };
-    let change = NetworkChange { name: link(), ageing: Some(0), mtu: None };
+    let multicast =
+        MulticastSpec { snooping: Some(MulticastMode::On), querier: Some(true), ..MulticastSpec::default() };
+    let change = NetworkChange { name: link(), ageing: Some(0), mtu: None, multicast };
     let create = NetworkSpec { name: "blue".to_string(), vlan_aware: true, ..NetworkSpec::default() };
     vec![
         Request::Status,
@@ -211,6 +228,8 @@ pub(crate) fn requests() -> Vec<Request> {
         Request::FdbDel(FdbKeySpec { mac, network: network(), vlan }),
         Request::FdbDel(FdbKeySpec { mac, network: None, vlan: None }),
         Request::FdbFlush(FdbFlush { network: network(), port: None, vlan, include_static: true }),
+        Request::MdbShow(MdbFilter::default()),
+        Request::MdbShow(MdbFilter { network: network() }),
         Request::NetworkCreate(create),
         Request::NetworkSet(change),
         Request::Trace(TraceSpec { link: link(), frame: "ff:ff".to_owned() }),
