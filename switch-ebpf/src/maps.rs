@@ -25,7 +25,7 @@ use vswitch_common::nd::PACKET_BYTES;
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{MemberKey, NetworkConfig, PortConfig, PortId};
 use vswitch_common::stats::PortCounters;
-use vswitch_common::storm::{self, StormKind};
+use vswitch_common::storm::{self, StormKind, StormLimit};
 use vswitch_common::trace::{Copied, TraceRecord};
 use vswitch_common::vlan::VlanSet;
 
@@ -168,10 +168,10 @@ pub(crate) fn is_given(key: GuardKey) -> bool {
 /// Whether a port may flood one more frame of a kind. If so it is counted, unless somebody only asks. CPUs that race grant
 /// a frame too many.
 #[inline(always)]
-pub(crate) fn storm_token(port: PortId, kind: StormKind, now_ns: u64, interval_ns: u32, how: Spend) -> bool {
+pub(crate) fn storm_token(port: PortId, kind: StormKind, now_ns: u64, limit: StormLimit, how: Spend) -> bool {
     let Some(due) = STORMS.get_ptr_mut(port.index() * 4 + kind as u32) else { return false };
     // SAFETY: an aligned word of a live map value, read and stored whole.
-    match storm::take(unsafe { due.read_volatile() }, now_ns, interval_ns) {
+    match storm::take(unsafe { due.read_volatile() }, now_ns, limit) {
         Some(next) => {
             if how == Spend::Take {
                 // SAFETY: as above.

@@ -76,8 +76,8 @@ fn forward(frame: &TcFrame, decision: &Decision, port: PortId, form: Form, is_bo
 #[inline(always)]
 pub(crate) fn is_within_storm_limit(decision: &Decision, ingress: Ingress, how: Spend) -> bool {
     let kind = StormKind::of(decision.ethernet.destination);
-    let interval_ns = ingress.config.storm_interval_ns[kind as usize];
-    interval_ns == 0 || maps::storm_token(ingress.id, kind, decision.now_ns, interval_ns, how)
+    let limit = ingress.config.storm_limit(kind);
+    limit.interval_ns == 0 || maps::storm_token(ingress.id, kind, decision.now_ns, limit, how)
 }
 
 /// Tells the controller if it is about membership, and sends the copies.

@@ -47,7 +47,7 @@ pod!(
 );
 
 const _: () = {
-    assert!(size_of::<PortConfig>() == 8 * 3 + 4 * 8 + 2 * 4);
+    assert!(size_of::<PortConfig>() == 8 * 3 + 4 * 11 + 2 * 6);
     assert!(size_of::<NeighbourKey>() == 20);
     assert!(size_of::<MemberKey>() == 4);
     assert!(size_of::<GuardKey>() == 20 && size_of::<GroupKey>() == 20 && size_of::<GroupList>() == 8);

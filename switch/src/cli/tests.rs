@@ -86,7 +86,7 @@ fn every_verb_has_examples_and_each_of_them_is_accepted() {
 fn arguments_become_the_requests_they_stand_for() {
     let unsaid = json!({"link": "v", "network": null, "hook": null, "vlan": null, "isolated": null, "hairpin": null,
         "learning": null, "flood": null, "mac_limit": null, "name": null, "ips": null, "mac": null, "trusted": null,
-        "storm": {}});
+        "storm": {}, "storm_burst": {}});
     for (options, said) in [
         ("--network blue --hook xdp", json!({"network": "blue", "hook": "xdp"})),
         ("--access 10", json!({"vlan": {"mode": "access", "pvid": 10, "allowed": ""}})),
@@ -98,6 +98,7 @@ fn arguments_become_the_requests_they_stand_for() {
         ("--ip 10.0.0.1 --ip fd00::1", json!({"ips": ["10.0.0.1", "fd00::1"]})),
         ("--mac 02-42-AC-11-00-02", json!({"mac": "02:42:ac:11:00:02"})),
         ("--storm broadcast=10 --storm unknown=0", json!({"storm": {"broadcast": 10, "unknown": 0}})),
+        ("--storm multicast=10:25", json!({"storm": {"multicast": 10}, "storm_burst": {"multicast": 25}})),
     ] {
         let mut expected = unsaid.clone();
         let fields = expected.as_object_mut().expect("an object");
@@ -115,7 +116,7 @@ fn port_set_turns_every_option_back() {
     let expected = json!({"port_set": {"link": "v", "network": null, "hook": null,
         "vlan": {"mode": "none", "pvid": null, "allowed": ""}, "isolated": false, "hairpin": false, "learning": true,
         "flood": true, "mac_limit": 0, "name": "", "ips": [], "mac": "00:00:00:00:00:00", "trusted": false,
-        "storm": {"broadcast": 0, "multicast": 0, "unknown": 0}}});
+        "storm": {"broadcast": 0, "multicast": 0, "unknown": 0}, "storm_burst": {}}});
     assert_eq!(request_json(&line), expected);
 }
 
@@ -220,6 +221,7 @@ fn wrong_usage_exits_with_2_and_says_so_in_json_too() {
         "port add v --mac 02:42",
         "port add v --storm broadcast",
         "port add v --storm unicast=1",
+        "port add v --storm broadcast=1:",
         "port add v --learning",
         "port set v",
         "port set v --isolated --no-isolated",

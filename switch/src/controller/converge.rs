@@ -371,11 +371,13 @@ fn port_config(
         mac_limit: options.mac_limit.unwrap_or(0),
         storm_interval_ns: [StormKind::Broadcast, StormKind::Multicast, StormKind::Unknown]
             .map(|kind| options.storm.get(&kind).map_or(0, |rate| 1_000_000_000 / (*rate).max(1))),
+        storm_burst: [StormKind::Broadcast, StormKind::Multicast, StormKind::Unknown]
+            .map(|kind| options.storm_burst.get(&kind).copied().unwrap_or(0)),
         guard_mac,
         network: network.id,
         domain: network.domain,
         pvid: vlan.pvid.filter(|_| network.vlan_aware).map_or(0, VlanId::get),
-        pad: 0,
+        pad: [0; 3],
     }
 }
 

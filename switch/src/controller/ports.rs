@@ -286,8 +286,25 @@ fn check_storm(spec: &PortSpec) -> Result<(), ApiError> {
                 spec.link
             ),
         )),
-        None => Ok(()),
+        None => check_bursts(spec),
     }
+}
+
+/// A burst is said together with the rate it belongs to.
+fn check_bursts(spec: &PortSpec) -> Result<(), ApiError> {
+    let refuse =
+        |said: String| Err(ApiError::new(ErrorCode::InvalidArgument, format!("{}: {said}", spec.link)));
+    for (kind, burst) in &spec.storm_burst {
+        if spec.storm.get(kind).is_none_or(|rate| *rate == 0) {
+            return refuse("a storm burst without its limit: give storm the same kind and a rate".to_owned());
+        }
+        if !(1..=STORM_MOST).contains(burst) {
+            return refuse(format!(
+                "a storm burst of {burst} frames is out of range: give 1 to {STORM_MOST}, or none"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Whether the network or the host behind the port is said.
@@ -327,8 +344,12 @@ fn merge(options: &mut PortOptions, spec: &PortSpec) -> Result<(), ApiError> {
     }
     for (kind, rate) in &spec.storm {
         options.storm.insert(*kind, *rate);
+        options.storm_burst.remove(kind);
     }
     options.storm.retain(|_, rate| *rate != 0);
+    options.storm_burst.extend(spec.storm_burst.iter().map(|(kind, burst)| (*kind, *burst)));
+    let limited = &options.storm;
+    options.storm_burst.retain(|kind, _| limited.contains_key(kind));
     Ok(())
 }
 

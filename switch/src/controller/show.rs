@@ -63,6 +63,7 @@ impl Controller {
             guarded: options.is_guarded(),
             trusted: options.trusted,
             storm: options.storm.clone(),
+            storm_burst: options.storm_burst.clone(),
             isolated: options.isolated,
             hairpin: options.hairpin,
             learning: options.learning,

@@ -168,6 +168,9 @@ pub struct PortOptions {
     /// Storm limits in frames per second.
     #[serde(default)]
     pub storm: BTreeMap<StormKind, u32>,
+    /// Bursts of these limits in frames, where they were said.
+    #[serde(default)]
+    pub storm_burst: BTreeMap<StormKind, u32>,
 }
 
 impl PortOptions {
@@ -194,6 +197,7 @@ impl Default for PortOptions {
             ips: Vec::new(),
             vlan: PortVlan::default(),
             storm: BTreeMap::new(),
+            storm_burst: BTreeMap::new(),
         }
     }
 }

@@ -22,6 +22,7 @@ pub(crate) fn port(name: &str) -> Port {
         guarded: true,
         trusted: false,
         storm: std::collections::BTreeMap::new(),
+        storm_burst: std::collections::BTreeMap::new(),
         mac_limit: None,
         mtu: 1500,
         endpoint: Some(Endpoint {
@@ -207,6 +208,7 @@ pub(crate) fn requests() -> Vec<Request> {
         mac: Some(mac),
         trusted: Some(true),
         storm: [(StormKind::Broadcast, 1000)].into(),
+        storm_burst: [(StormKind::Broadcast, 50)].into(),
         end_quarantine: true,
     };
     let multicast =
@@ -264,7 +266,7 @@ mod tests {
         let json = serde_json::to_value(port("veth0")).expect("JSON");
         // From the command contract; the last four came later, as did four counters.
         let contract = "name ifindex network state hook hook_mode hook_reason vlan isolated hairpin learning flood \
-                        mac_limit mtu endpoint counters hook_choice guarded trusted storm";
+                        mac_limit mtu endpoint counters hook_choice guarded trusted storm storm_burst";
         let mut contract: Vec<_> = contract.split_whitespace().collect();
         contract.sort_unstable();
         assert_eq!(keys(&json), contract);
