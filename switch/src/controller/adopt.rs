@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use vswitch_common::port::{PortId, flag};
 
+use super::firewall::Firewall;
 use super::names::NameServers;
 use super::plan::Setup;
 use super::state::{PortState, State};
@@ -68,6 +69,7 @@ impl Controller {
             is_torn_down: false,
             rechecked: 0,
             name_servers: NameServers::default(),
+            firewall: Firewall::default(),
         };
         controller.adopt().await?;
         controller.save()?;

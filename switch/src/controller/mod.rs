@@ -9,6 +9,7 @@ mod adopt;
 mod auto;
 mod converge;
 mod fdb;
+mod firewall;
 mod gateways;
 mod guards;
 mod hook;
@@ -48,6 +49,7 @@ use crate::neighbours::Neighbours;
 use crate::netlink::monitor::{LinkEvent, Monitor};
 use crate::netlink::peer::PeerFacts;
 use crate::netlink::{Link, Netlink, NetlinkError};
+use firewall::Firewall;
 use names::NameServers;
 use plan::Setup;
 use state::State;
@@ -132,6 +134,7 @@ pub struct Controller {
     /// The port slot that was rechecked last.
     rechecked: u16,
     name_servers: NameServers,
+    firewall: Firewall,
 }
 
 impl Controller {
@@ -219,6 +222,7 @@ impl Controller {
         self.recheck_ports().await;
         self.mend_gateways().await;
         self.mend_name_servers().await;
+        self.watch_firewall().await;
         self.recheck_bridges().await;
     }
 
