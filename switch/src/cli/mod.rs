@@ -19,6 +19,7 @@ mod trace;
 mod capture;
 mod overview;
 
+mod containers;
 mod failure;
 mod session;
 mod show;

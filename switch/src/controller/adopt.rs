@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use vswitch_common::port::{PortId, flag};
 
+use super::firewall::Firewall;
 use super::multicast::Watch;
 use super::names::NameServers;
 use super::plan::Setup;
@@ -72,6 +73,7 @@ impl Controller {
             name_servers: NameServers::default(),
             quarantines: Quarantines::default(),
             multicast: Watch::default(),
+            firewall: Firewall::default(),
         };
         controller.multicast.identity = controller.identity();
         controller.adopt().await?;
