@@ -15,7 +15,6 @@ mod takeover;
 mod teardown;
 mod trace;
 
-mod capture;
 mod overview;
 
 mod failure;
