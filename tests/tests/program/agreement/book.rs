@@ -181,7 +181,12 @@ impl Book {
         if is_refused_room {
             expected.counted = expected.counted.not_learned(ingress);
         }
-        expected.is_flood &= !(is_refused_room && to == from);
+        if is_refused_room && to == from {
+            expected.is_flood = false;
+            if expected.cut.pop().is_some() {
+                expected.dropped = Some(DropReason::TooBig);
+            }
+        }
         Expected { told, is_refused_room, ..expected }
     }
 
