@@ -89,15 +89,6 @@ struct Run {
     pad: u32,
 }
 
-/// Those for making a map.
-#[repr(C)]
-struct Create {
-    kind: u32,
-    key_bytes: u32,
-    value_bytes: u32,
-    entries: u32,
-}
-
 /// Those for writing an entry.
 #[repr(C)]
 struct Update {
@@ -146,7 +137,7 @@ pub(super) fn load(kind: u32, instructions: &[[u8; 8]]) -> io::Result<OwnedFd> {
 pub(super) fn program_array(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let map = descriptor(bpf(
         MAP_CREATE,
-        &Create { kind: PROGRAM_ARRAY, key_bytes: 4, value_bytes: 4, entries: 1 },
+        &Create { kind: PROGRAM_ARRAY, key_bytes: 4, value_bytes: 4, entries: 1, flags: 0 },
     )?)?;
     let (key, value) = (0u32, program.as_raw_fd().cast_unsigned());
     let update = Update {
