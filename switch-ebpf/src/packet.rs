@@ -226,7 +226,7 @@ impl TcFrame {
         let (skb, length, tag) = (self.0.skb.skb, self.control(control::LENGTH), self.control(control::TAG));
         // SAFETY: the kernel's own context, and numbers. Where the kernel refuses, the trace is of a shorter frame.
         unsafe {
-            if length != 0 {
+            if length != self.length() {
                 bpf_skb_change_tail(skb, length, 0);
             }
             if tag != 0 {

@@ -2,6 +2,7 @@
 //!
 //! One crate for one binary: the controller (`daemon`, `controller`) and its clients (`cli`), which share `api` alone.
 
+pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod daemon;

@@ -6,6 +6,7 @@ mod check;
 mod conformance;
 mod demo;
 mod ebpf_cargo;
+mod fuzz;
 mod install;
 mod process;
 mod run;
@@ -30,6 +31,7 @@ enum Verb {
     Check,
     Test(test::Arguments),
     Verifier(verifier::Arguments),
+    Fuzz(fuzz::Arguments),
     Conformance(conformance::Arguments),
     Bench(bench::Arguments),
     Install(install::Arguments),
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Verb::Check => check::run(),
         Verb::Test(arguments) => test::run(&arguments),
         Verb::Verifier(arguments) => verifier::run(&arguments),
+        Verb::Fuzz(arguments) => fuzz::run(&arguments),
         Verb::Conformance(arguments) => conformance::run(&arguments),
         Verb::Bench(arguments) => bench::run(&arguments),
         Verb::Install(arguments) => install::run(&arguments),

@@ -16,7 +16,6 @@ mod takeover;
 mod teardown;
 mod trace;
 
-mod capture;
 mod overview;
 
 mod containers;

@@ -4,11 +4,13 @@ mod arrange;
 mod observe;
 
 use std::collections::{BTreeMap, HashSet};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use vswitch::datapath::{Bpf, Datapath as _, Rings, Settings, TcMode};
+use vswitch_common::abi;
 use vswitch_common::domain::DomainId;
 use vswitch_common::fdb::FdbKey;
 use vswitch_common::guard::GuardKey;
@@ -21,6 +23,7 @@ use super::apart::{Place, apart, here, obstacle, within};
 use super::links::{Link, make_links};
 use super::raw::RawMaps;
 use super::tally::Tally;
+use crate::bpf::AsTheStack;
 use crate::hooks::skip;
 
 pub use arrange::AWARE_DOMAIN;
@@ -52,6 +55,7 @@ pub struct Fixture {
     pub bpf: Bpf,
     rings: Rings,
     raw: RawMaps,
+    stack: AsTheStack,
     links: Vec<Link>,
     /// Ports in use.
     size: u16,
@@ -109,10 +113,14 @@ impl Fixture {
         let settings =
             Settings { pins: pins.clone(), fdb_dynamic: MOST_STATIONS, station_moves: 0, tc_mode: None };
         let (bpf, rings, _new) = Bpf::open(&settings).expect("the data path loads");
+        let (_, tc) = bpf.programs().find(|(name, _)| *name == abi::program::TC).expect("the object has it");
+        let tc = tc.fd().expect("it is loaded");
+        let stack = AsTheStack::in_front_of(tc.as_fd()).expect("the kernel has tail calls");
         Self {
             bpf,
             rings,
             raw: RawMaps::open(&pins.join("maps")),
+            stack,
             links: make_links(ports),
             size: 0,
             slots: ports,

@@ -49,6 +49,11 @@ impl RawMaps {
             self.storms.set(port.index() * 4 + kind, 0, 0).expect("an array has all its places");
         }
     }
+
+    /// Lets a port have used up its limit of a kind of floods, for ever.
+    pub(super) fn exhaust(&mut self, port: PortId, kind: u32) {
+        self.storms.set(port.index() * 4 + kind, u64::MAX / 2, 0).expect("an array has all its places");
+    }
 }
 
 fn open<V: Pod>(folder: &Path, name: &str) -> Array<MapData, V> {

@@ -108,6 +108,16 @@ fn time(program: &Program, frame: &[u8], context: &[u8], repeat: u32) -> Result<
     }
 }
 
+/// Context of a run at the tc hook over a frame whose outer tag is to be in metadata: see [`AsTheStack`](crate::bpf::AsTheStack).
+pub(super) fn context_with_tag(ifindex: u32, tpid: u16, tci: u16) -> [u8; skb::BYTES] {
+    let fields = [
+        (skb::IFINDEX, ifindex),
+        (skb::CONTROL, u32::from(tpid.to_be())),
+        (skb::CONTROL + 4, u32::from(tci)),
+    ];
+    context(&fields)
+}
+
 fn context<const N: usize>(fields: &[(usize, u32)]) -> [u8; N] {
     let mut context = [0; N];
     for (offset, value) in fields {
@@ -138,7 +148,7 @@ fn with_end(result: TestRunResult, end: fn(u32) -> End) -> (End, TestRunResult) 
 }
 
 /// As numbered in linux/pkt_cls.h.
-fn tc_end(value: u32) -> End {
+pub(super) fn tc_end(value: u32) -> End {
     match value {
         0 => End::Passed,
         2 => End::Shot,
