@@ -85,7 +85,7 @@ fn learning(entry: &FdbEntry, (id, config): (PortId, &PortConfig), now_ns: u64) 
         }
         Learn::Insert => assert!(!entry.is_some(), "an entry was inserted over another"),
         Learn::Refresh => assert_eq!(entry.port, id.0, "a station was heard where it is not"),
-        Learn::Keep => {}
+        Learn::Keep | Learn::Stay | Learn::Refuse => {}
     }
     if entry.is_permanent() && entry.is_some() {
         assert!(is_current, "a configured entry aged");
