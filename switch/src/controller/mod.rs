@@ -8,6 +8,7 @@ mod addresses;
 mod adopt;
 mod auto;
 mod converge;
+pub mod docker;
 mod fdb;
 mod gateways;
 mod guards;
@@ -135,6 +136,8 @@ pub struct Controller {
     rechecked: u16,
     name_servers: NameServers,
     quarantines: Quarantines,
+    /// What of Docker's has been of no use, and since when.
+    idle: docker::Idle,
 }
 
 impl Controller {
@@ -210,6 +213,9 @@ impl Controller {
             Request::Trace(spec) => self.trace(&spec),
             Request::Takeover { bridge } => self.takeover(&bridge).await,
             Request::Release { bridge } => self.release_bridge(&bridge).await,
+            Request::Docker(call) => {
+                self.docker_call(*call).await.map(|answer| Reply::Docker(Box::new(answer)))
+            }
         }
     }
 
@@ -232,6 +238,7 @@ impl Controller {
         self.mend_gateways().await;
         self.mend_name_servers().await;
         self.recheck_bridges().await;
+        self.mend_docker(Instant::now()).await;
     }
 
     fn save(&self) -> Result<(), ApiError> {

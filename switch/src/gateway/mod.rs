@@ -6,13 +6,14 @@
 //!
 //! What vswitch does not touch: other tables and chains. A host whose own forward chain drops (Docker's iptables rules do,
 //! ufw's may) drops what the gateway forwards too, since a drop in any table is final; such a host needs a rule of its own
-//! that accepts what comes from and goes to the links `vsw*`.
+//! that accepts what comes from and goes to the links `vsw*`. Networks that Docker made get one (`passage`).
 
 pub mod dns;
 pub mod ipam;
 pub mod link;
 pub mod listening;
 pub mod nat;
+pub mod passage;
 pub mod sysctl;
 
 use std::net::IpAddr;
