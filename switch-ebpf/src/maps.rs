@@ -31,8 +31,8 @@ use vswitch_common::vlan::VlanSet;
 
 use crate::pipeline::Decision;
 pub(crate) use stations::{
-    add_learned, begin_quarantine, dynamic_entries, fdb, fdb_insert, fdb_move, fdb_refresh, is_pinned_to, note_move,
-    quarantine,
+    add_learned, begin_quarantine, dynamic_entries, fdb, fdb_insert, fdb_move, fdb_refresh, is_pinned_to,
+    note_move, quarantine,
 };
 
 /// `BPF_F_NO_PREALLOC`: memory only for entries that exist.

@@ -4,6 +4,7 @@
 
 mod dhcp;
 mod long;
+pub mod mirror;
 pub mod multicast;
 mod ping;
 mod probe;

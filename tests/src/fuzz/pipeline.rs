@@ -6,7 +6,7 @@ use vswitch_common::fdb::{self, FdbEntry, FdbKey, Learn, entry_flag};
 use vswitch_common::mac::MacAddr;
 use vswitch_common::policy;
 use vswitch_common::port::{PortConfig, PortId, flag};
-use vswitch_common::storm::{self, StormKind};
+use vswitch_common::storm::{self, StormKind, StormLimit};
 use vswitch_common::trace::Copied;
 use vswitch_common::verdict::{DropReason, Packed, Verdict};
 use vswitch_common::vlan::{self, Form, Tag, VIDS, VlanId, VlanSet};
@@ -144,9 +144,11 @@ fn words(word: u64, other: u64, half: u16) -> (u8, bool, bool) {
         Verdict::Punt(_) => 3,
         Verdict::Local => 4,
         Verdict::Drop(_) => 5,
+        Verdict::Group(..) => 6,
     };
     let (due, now) = (word >> 8, other >> 8);
-    let next = storm::take(due, now, u32::from(half) * 1000 + 1);
+    let limit = StormLimit { interval_ns: u32::from(half) * 1000 + 1, burst: u32::from(half % 16) };
+    let next = storm::take(due, now, limit);
     assert!(next.is_none_or(|next| next > due && next > now), "a frame cost nothing");
     let bucket = Bucket { second: due / 1_000_000_000, spent: u64::from(half) };
     let after = bucket.take(now, 256);

@@ -128,7 +128,7 @@ fn judge(fixture: &Fixture, ingress: PortId, record: &TraceRecord, counted: &Tal
             assert_eq!((of(port).tx_packets, sent, dropped), (1, 1, 0), "forwarded: {counted:?}");
             assert!(port != ingress || ingress == PortId(6), "a frame came back: {counted:?}");
         }
-        Verdict::Flood(_) => {
+        Verdict::Flood(_) | Verdict::Group(..) => {
             assert!(sent + dropped > 0, "a flood to nobody: {counted:?}");
             assert!(of(ingress).tx_packets == 0 || ingress == PortId(6), "a flood came back: {counted:?}");
             assert!(fixture.ports().all(|port| of(port).tx_packets + drops(port) <= 1), "twice: {counted:?}");
@@ -147,6 +147,7 @@ fn kind(record: &TraceRecord) -> &'static str {
     match record.verdict().unpack() {
         Verdict::Forward(..) => "forward",
         Verdict::Flood(_) => "flood",
+        Verdict::Group(..) => "group",
         Verdict::Answer(_) => "answer",
         Verdict::Punt(_) => "punt",
         Verdict::Local => "local",
