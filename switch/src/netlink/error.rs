@@ -67,6 +67,12 @@ pub enum NetlinkError {
         /// Why not.
         source: io::Error,
     },
+    /// nftables does not tell its generation.
+    #[error("cannot ask whether rules have changed")]
+    Rules {
+        /// Why not.
+        source: io::Error,
+    },
     /// A request about all links failed.
     #[error("cannot list the links, addresses or routes")]
     List {

@@ -14,11 +14,13 @@ pub mod link;
 pub mod monitor;
 pub mod namespace;
 mod nsid;
+pub mod nftables;
 pub mod offload;
 pub mod peer;
+pub mod qdisc;
 pub mod route;
 #[cfg(test)]
-mod scratch;
+pub(crate) mod scratch;
 mod socket;
 pub mod veth;
 pub mod xdp_features;

@@ -30,6 +30,24 @@ pub enum NatError {
     Refused(String),
 }
 
+/// A table as nft lists it, handles included; none if there is none of the name.
+///
+/// # Errors
+/// [`NatError::NoNft`], [`NatError::Run`].
+pub async fn list(table: &str) -> Result<Option<String>, NatError> {
+    let mut command = Command::new("nft");
+    command.args(["-j", "list", "table", "inet", table]).stdin(Stdio::null()).stderr(Stdio::null());
+    let output = command.output().await.map_err(not_run)?;
+    Ok(output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
+}
+
+fn not_run(error: io::Error) -> NatError {
+    match error.kind() {
+        io::ErrorKind::NotFound => NatError::NoNft,
+        _ => NatError::Run(error),
+    }
+}
+
 /// Carries out a transaction.
 ///
 /// # Errors
@@ -38,10 +56,7 @@ pub async fn apply(transaction: &Nftables<'_>) -> Result<(), NatError> {
     let text = serde_json::to_vec(transaction).map_err(|error| NatError::Run(error.into()))?;
     let mut command = Command::new("nft");
     command.args(["-j", "-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut nft = command.spawn().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => NatError::NoNft,
-        _ => NatError::Run(error),
-    })?;
+    let mut nft = command.spawn().map_err(not_run)?;
     if let Some(mut stdin) = nft.stdin.take() {
         // If it ends before it has read all, it says why.
         let _broken = stdin.write_all(&text).await;
