@@ -8,6 +8,7 @@ mod demo;
 mod ebpf_cargo;
 mod fuzz;
 mod install;
+mod lifecycle;
 mod process;
 mod run;
 mod setup;
@@ -34,6 +35,7 @@ enum Verb {
     Fuzz(fuzz::Arguments),
     Conformance(conformance::Arguments),
     Bench(bench::Arguments),
+    Lifecycle(lifecycle::Arguments),
     Install(install::Arguments),
     Uninstall(uninstall::Arguments),
 }
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Verb::Fuzz(arguments) => fuzz::run(&arguments),
         Verb::Conformance(arguments) => conformance::run(&arguments),
         Verb::Bench(arguments) => bench::run(&arguments),
+        Verb::Lifecycle(arguments) => lifecycle::run(&arguments),
         Verb::Install(arguments) => install::run(&arguments),
         Verb::Uninstall(arguments) => uninstall::run(&arguments),
     });

@@ -5,6 +5,7 @@
 
 mod fdb;
 mod mdb;
+mod generate;
 mod monitor;
 mod network;
 mod port;
@@ -15,6 +16,7 @@ mod status;
 mod takeover;
 mod teardown;
 mod trace;
+mod upgrade;
 
 mod overview;
 
@@ -99,6 +101,11 @@ enum Command {
     Stats(stats::StatsOptions),
     Monitor(monitor::MonitorOptions),
     Teardown(teardown::TeardownOptions),
+    Upgrade(upgrade::UpgradeOptions),
+    #[command(hide = true)]
+    About(upgrade::AboutOptions),
+    #[command(hide = true)]
+    Generate(generate::GenerateOptions),
 }
 
 /// The whole of the binary.
@@ -148,6 +155,9 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
             Command::Trace(options) => options.run(&mut session).await,
             Command::Stats(options) => options.run(&mut session).await,
             Command::Monitor(options) => options.run(&mut session).await,
+            Command::Upgrade(options) => options.run(&mut session).await,
+            Command::About(options) => options.run(&mut session),
+            Command::Generate(options) => options.run(&mut session),
             Command::Teardown(options) => options.run(socket, &mut session).await,
         }
     })

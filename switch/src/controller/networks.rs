@@ -8,6 +8,7 @@ use super::multicast::MulticastState;
 use super::state::{DEFAULT_AGEING_S, NetworkState};
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::types::{DEFAULT_NETWORK, Done, Network, NetworkChange, NetworkSpec, Reply};
+use crate::error::chain;
 
 /// Longest network name.
 const NAME_BYTES: usize = 63;
@@ -69,19 +70,33 @@ impl Controller {
         self.check_network(&change.name)?;
         check_mtu(change.mtu)?;
         check_ageing(change.ageing)?;
-        let multicast = self.network(&change.name)?.multicast.with(&change.multicast)?;
-        if let Some(network) = self.state.networks.get_mut(&change.name) {
-            network.ageing_s = change.ageing.unwrap_or(network.ageing_s);
-            network.mtu = change.mtu.or(network.mtu);
-            network.multicast = multicast;
+        let before = self.network(&change.name)?.clone();
+        let after = NetworkState {
+            ageing_s: change.ageing.unwrap_or(before.ageing_s),
+            mtu: change.mtu.or(before.mtu),
+            multicast: before.multicast.with(&change.multicast)?,
+            ..before.clone()
+        };
+        if let Err(error) = self.make_network(&change.name, after).await {
+            if let Err(undoing) = self.make_network(&change.name, before).await {
+                let (network, error) = (&change.name, chain(&undoing));
+                tracing::warn!(network, error, "cannot put the network back as it was");
+            }
+            return Err(error);
         }
+        self.network_inspect(&change.name).await
+    }
+
+    /// Makes a network, and all its ports, what is said.
+    async fn make_network(&mut self, name: &str, network: NetworkState) -> Result<(), ApiError> {
+        self.state.networks.insert(name.to_owned(), network);
         self.save()?;
-        for port in self.ports_of(&change.name) {
+        for port in self.ports_of(name) {
             self.converge(port).await?;
         }
-        self.ensure_gateway(&change.name).await?;
+        self.ensure_gateway(name).await?;
         self.tick_multicast();
-        self.network_inspect(&change.name).await
+        Ok(())
     }
 
     pub(super) async fn network_remove(&mut self, name: &str, force: bool) -> Result<Reply, ApiError> {
