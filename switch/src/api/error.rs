@@ -63,6 +63,8 @@ pub enum ErrorCode {
     EntryExists,
     /// The address belongs to a gateway, a port or a reservation.
     AddressInUse,
+    /// Another host of the network has the name.
+    NameInUse,
     /// The address is not reserved.
     NoSuchAddress,
     /// The subnet has addresses of another network or of one of the host's links.
@@ -133,6 +135,7 @@ impl ErrorCode {
             | Self::NetworkExists
             | Self::EntryExists
             | Self::AddressInUse
+            | Self::NameInUse
             | Self::HostPortInUse
             | Self::SubnetOverlaps
             | Self::GatewayPort

@@ -18,6 +18,7 @@ mod trace;
 mod capture;
 mod overview;
 
+mod containers;
 mod failure;
 mod session;
 mod show;

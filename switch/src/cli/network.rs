@@ -1,5 +1,6 @@
 //! `vswitch network`: the networks that ports belong to. Verbs and their output follow `docker network`.
 
+use std::io::Write as _;
 use std::net::IpAddr;
 
 use clap::{Args, Subcommand};
@@ -113,6 +114,10 @@ impl NetworkCommand {
             }
             Request::NetworkCreate(_) => {
                 let network = only(session.networks(request).await?)?;
+                // Not on stdout, which has the id alone.
+                for warning in network.gateway.iter().flat_map(|gateway| &gateway.warnings) {
+                    writeln!(std::io::stderr(), "vswitch: {}", show::printable(warning))?;
+                }
                 session.print(&network, || format!("{}\n", network.id))
             }
             _ => {

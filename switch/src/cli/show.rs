@@ -61,7 +61,7 @@ fn lines<const N: usize>(mut table: Table, rows: impl IntoIterator<Item = [Strin
     table.trim_fmt() + "\n"
 }
 
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 

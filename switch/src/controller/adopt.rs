@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use vswitch_common::port::{PortId, flag};
 
+use super::firewall::Firewall;
 use super::names::NameServers;
 use super::plan::Setup;
 use super::quarantine::Quarantines;
@@ -70,6 +71,7 @@ impl Controller {
             rechecked: 0,
             name_servers: NameServers::default(),
             quarantines: Quarantines::default(),
+            firewall: Firewall::default(),
         };
         controller.adopt().await?;
         controller.save()?;

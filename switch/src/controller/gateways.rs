@@ -109,6 +109,7 @@ impl Controller {
         self.install_entries(port)?;
         self.apply_rules().await?;
         self.publish_names(name).await;
+        self.look_at_firewall().await;
         Ok(())
     }
 
@@ -228,13 +229,19 @@ impl Controller {
         Ipam { driver: "default".to_owned(), config: config.collect() }
     }
 
-    pub(super) fn gateway_json(&self, network: &NetworkState, way_out_mtu: u32) -> Option<Gateway> {
+    pub(super) fn gateway_json(
+        &self,
+        name: &str,
+        network: &NetworkState,
+        way_out_mtu: u32,
+    ) -> Option<Gateway> {
         let gateway = network.gateway.as_ref()?;
         Some(Gateway {
             link: gateway.link.clone(),
             port: self.link_name(PortId(gateway.port)),
             mac: gateway.mac,
             mtu: network.mtu.unwrap_or(way_out_mtu),
+            warnings: self.firewall.warnings_of(name),
         })
     }
 

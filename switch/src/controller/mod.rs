@@ -9,6 +9,7 @@ mod adopt;
 mod auto;
 mod converge;
 mod fdb;
+mod firewall;
 mod gateways;
 mod guards;
 mod hook;
@@ -49,6 +50,7 @@ use crate::neighbours::Neighbours;
 use crate::netlink::monitor::{LinkEvent, Monitor};
 use crate::netlink::peer::PeerFacts;
 use crate::netlink::{Link, Netlink, NetlinkError};
+use firewall::Firewall;
 use names::NameServers;
 use plan::Setup;
 use quarantine::Quarantines;
@@ -135,6 +137,7 @@ pub struct Controller {
     rechecked: u16,
     name_servers: NameServers,
     quarantines: Quarantines,
+    firewall: Firewall,
 }
 
 impl Controller {
@@ -231,6 +234,7 @@ impl Controller {
         self.recheck_ports().await;
         self.mend_gateways().await;
         self.mend_name_servers().await;
+        self.watch_firewall().await;
         self.recheck_bridges().await;
     }
 

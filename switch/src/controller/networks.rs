@@ -141,7 +141,7 @@ impl Controller {
             ipam: self.ipam_json(network),
             containers: self.containers_json(name),
             labels: network.labels.clone(),
-            gateway: self.gateway_json(network, way_out_mtu),
+            gateway: self.gateway_json(name, network, way_out_mtu),
             ports,
             ageing: network.ageing_s,
             mtu: network.mtu,

@@ -36,6 +36,7 @@ impl Controller {
         let mut options = PortOptions::default();
         merge(&mut options, &spec)?;
         self.check_addresses(&network, None, &options.ips)?;
+        self.check_host_name(&network, None, options.name.as_deref())?;
         let port = self.make_port(&spec.link, &network, options).await?;
         Ok(Reply::Ports(vec![self.port_json(port)?]))
     }
@@ -89,6 +90,7 @@ impl Controller {
             self.check_no_gateway(port)?;
         }
         self.check_addresses(&network, Some(port), &after.options.ips)?;
+        self.check_host_name(&network, Some(port), after.options.name.as_deref())?;
         if let Some(network) = spec.network.filter(|network| *network != before.network) {
             self.check_may_leave(port)?;
             after.place =

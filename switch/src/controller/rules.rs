@@ -64,7 +64,7 @@ impl Controller {
     }
 
     /// Our table's name: that of the usual switch, or one that tells this one from others in the namespace.
-    fn table(&self) -> String {
+    pub(super) fn table(&self) -> String {
         match self.paths.state_dir.as_str() {
             DEFAULT_STATE_DIR => "vswitch".to_owned(),
             other => format!("vswitch-{:08x}", fnv(other.bytes())),

@@ -17,6 +17,7 @@ mod nsid;
 pub mod offload;
 pub mod peer;
 pub mod route;
+pub mod ruleset;
 #[cfg(test)]
 mod scratch;
 mod socket;

@@ -135,6 +135,9 @@ pub struct Gateway {
     pub mac: MacAddr,
     /// What hosts of the network should have for an MTU to get everything out unfragmented, in bytes.
     pub mtu: u32,
+    /// What on this host keeps the gateway from doing its work, and what to do about it: a line each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// What reserving an address asks for.

@@ -31,6 +31,9 @@ pub struct Status {
     pub limits: Vec<Limit>,
     /// Events the kernel could not hand up because the controller was behind.
     pub events_lost: u64,
+    /// What does not work as it should, and what to do about it: a line each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Where things are.
     pub paths: Paths,
 }

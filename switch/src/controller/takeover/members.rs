@@ -26,7 +26,12 @@ impl Controller {
         let settings = bridge::port(&self.netlink, link.index).await.map_err(failed)?;
         let port = match self.state.port_by_index(link.index.0) {
             Some(port) => port,
-            None => self.make_port(&link.name, name, options_of(link, &settings)).await?,
+            None => {
+                let is_apart = self.state.takeovers.get(name).is_some_and(|taken| taken.is_apart);
+                let options = options_of(link, &settings);
+                let isolated = options.isolated || is_apart;
+                self.make_port(&link.name, name, PortOptions { isolated, ..options }).await?
+            }
         };
         if let Some(taken) = self.state.takeovers.get_mut(name) {
             // Who had left the bridge before and was put back by somebody stays as he was at first.
