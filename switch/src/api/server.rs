@@ -169,13 +169,7 @@ async fn accept(socket: &ControlSocket, places: &Arc<Places>) -> (UnixStream, Ar
     }
 }
 
-async fn connection(
-    stream: UnixStream,
-    caller: Caller,
-    router: Router,
-    mut how: How,
-    place: Arc<Place>,
-) {
+async fn connection(stream: UnixStream, caller: Caller, router: Router, mut how: How, place: Arc<Place>) {
     let inner = TowerToHyperService::new(router);
     let answering = place.clone();
     let service = service_fn(move |mut request: HttpRequest<Incoming>| {

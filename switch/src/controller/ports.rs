@@ -190,6 +190,7 @@ impl Controller {
             .map_err(|e| datapath_failed(&e))?;
         self.live.entry(port.0).or_default().setup = Setup::default();
         self.clear_guards(port)?;
+        self.end_quarantine(port)?;
         self.release(port).await;
         Ok(())
     }
@@ -221,7 +222,6 @@ impl Controller {
     }
 
     fn forget(&mut self, port: PortId) -> Result<(), ApiError> {
-        self.end_quarantine(port)?;
         self.state.ports.remove(&port.0);
         self.live.remove(&port.0);
         self.behind.remove(&port.0);

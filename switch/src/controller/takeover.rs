@@ -83,7 +83,9 @@ impl Controller {
         let is_apart = self.keeps_apart(name).await?;
         let labels = BTreeMap::from([(LABEL.to_owned(), name.to_owned())]);
         // Network and takeover become durable at once: neither is there without the other after a crash.
-        self.state.takeovers.insert(name.to_owned(), TakeoverState { number, is_apart, ..TakeoverState::default() });
+        self.state
+            .takeovers
+            .insert(name.to_owned(), TakeoverState { number, is_apart, ..TakeoverState::default() });
         let network = NetworkSpec { name: name.to_owned(), labels, ..NetworkSpec::default() };
         if let Err(error) = self.network_create(network).await {
             self.state.takeovers.remove(name);

@@ -222,12 +222,6 @@ impl Engine {
         self.scratch.path(&format!("dockerd-{}.log", self.starts))
     }
 
-    /// The socket of its API.
-    #[must_use]
-    pub fn socket(&self) -> PathBuf {
-        self.folder().join("docker.sock")
-    }
-
     fn host_url(&self) -> String {
         format!("unix://{}", self.socket().display())
     }

@@ -9,6 +9,7 @@ use crate::hooks::Hooks;
 use crate::lab::{Host, HostOptions, Lab, Wire};
 use crate::namespace::Namespace;
 use crate::switch::Rival;
+use crate::wait::{SOON, until};
 
 /// The machine as the outside sees it, and the host outside.
 pub const MACHINE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -109,6 +110,10 @@ impl World {
         }
         self.lab.switch_ns().remake();
         self.lab.scratch().remount_bpffs();
+        // The kernel takes the old link apart in its own time.
+        until("the link to the outside to go", SOON * 3, || {
+            (!self.outside.namespace().has_link("eth0")).then_some(())
+        });
         self.lab.wire_as(&self.outside, &self.wire);
         connect_outside(&self.lab, &self.outside);
         if self.driver == Driver::Vswitch {
