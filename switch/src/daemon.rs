@@ -16,7 +16,7 @@ use vswitch_common::event::Notice;
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::handle::Handle;
 use crate::api::server::{Bounds, serve};
-use crate::api::socket::ControlSocket;
+use crate::api::socket::{Access, ControlSocket};
 use crate::api::types::{self, Done, Event};
 use crate::config::{Config, Paths, TcAttach};
 use crate::controller::state::State;
@@ -24,6 +24,7 @@ use crate::controller::store::Store;
 use crate::controller::view::View;
 use crate::controller::{Controller, Ended, Open, Sources};
 use crate::datapath::{Bpf, DatapathError, Rings, Settings, TcMode, events};
+use crate::docker;
 use crate::error::chain;
 use crate::netlink::Netlink;
 use crate::netlink::monitor::Monitor;
@@ -84,6 +85,14 @@ async fn serve_until_told(config: Config) -> anyhow::Result<()> {
     let (stop_loop, stop) = mpsc::channel(1);
     let (punts, notices) = read_rings(rings, handle.clone(), view);
     let (stop_server, stopped) = watch::channel(false);
+    let plugin = match &config.docker_plugin {
+        Some(path) => {
+            let socket = ControlSocket::bind_for(path, Access::Owner).await?;
+            let engine = config.docker_engine.clone();
+            Some(tokio::spawn(docker::serve(socket, handle.clone(), engine, stopped.clone())))
+        }
+        None => None,
+    };
     let server = tokio::spawn(serve(socket, handle, Bounds::default(), stopped));
     let sources = Sources { calls, monitor, notices, punts, stop };
     let mut served = tokio::spawn(async move { controller.run(sources).await });
@@ -98,6 +107,9 @@ async fn serve_until_told(config: Config) -> anyhow::Result<()> {
         Ended::TornDown => info!("everything that vswitch made is removed"),
     }
     stop_server.send_replace(true);
+    if let Some(plugin) = plugin {
+        plugin.await.context("Docker plugin's server")?;
+    }
     server.await.context("control socket's server")
 }
 

@@ -8,6 +8,7 @@ pub mod daemon;
 
 pub mod api;
 pub mod controller;
+pub mod docker;
 pub mod gateway;
 pub mod neighbours;
 

@@ -4,6 +4,7 @@
 
 mod dhcp;
 mod long;
+pub mod mirror;
 mod ping;
 mod probe;
 mod stack;

@@ -91,7 +91,7 @@ impl Caller {
 }
 
 /// Serves until `stop` turns true or its sender is gone; then lets requests under way end. The socket's file goes last.
-pub async fn serve(socket: ControlSocket, handle: Handle, bounds: Bounds, mut stop: watch::Receiver<bool>) {
+pub async fn serve(socket: ControlSocket, handle: Handle, bounds: Bounds, stop: watch::Receiver<bool>) {
     let context = Context {
         handle,
         bounds,
@@ -99,6 +99,27 @@ pub async fn serve(socket: ControlSocket, handle: Handle, bounds: Bounds, mut st
         stop: stop.clone(),
     };
     let router = routes::router(&context);
+    serve_router(socket, router, bounds, Connections::Kept, stop).await;
+}
+
+/// What becomes of a connection after its first request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Connections {
+    /// It may bring another.
+    Kept,
+    /// It is closed: a client that cannot send a request twice never finds it closed just then.
+    Closed,
+}
+
+/// Serves a router until `stop` says so.
+pub(crate) async fn serve_router(
+    socket: ControlSocket,
+    router: Router,
+    bounds: Bounds,
+    connections_are: Connections,
+    mut stop: watch::Receiver<bool>,
+) {
+    let how = How { bounds, connections: connections_are, stop: stop.clone() };
     let places = Arc::new(Semaphore::new(bounds.connections));
     let mut connections = JoinSet::new();
     loop {
@@ -110,7 +131,7 @@ pub async fn serve(socket: ControlSocket, handle: Handle, bounds: Bounds, mut st
         match Peer::of(&stream) {
             Ok(peer) => {
                 let caller = Caller { peer, socket_gid: socket.gid() };
-                connections.spawn(connection(stream, caller, router.clone(), context.clone(), place));
+                connections.spawn(connection(stream, caller, router.clone(), how.clone(), place));
             }
             Err(error) => warn!(%error, "connection without credentials refused"),
         }
@@ -119,6 +140,14 @@ pub async fn serve(socket: ControlSocket, handle: Handle, bounds: Bounds, mut st
     if tokio::time::timeout(bounds.leave, all_left).await.is_err() {
         warn!("connections cut off at the stop");
     }
+}
+
+/// How each connection is served.
+#[derive(Clone)]
+struct How {
+    bounds: Bounds,
+    connections: Connections,
+    stop: watch::Receiver<bool>,
 }
 
 /// Waits until the server is to stop: `stop` turned true, or nobody is left to say so.
@@ -135,14 +164,14 @@ async fn accept(
         let place = match places.clone().try_acquire_owned() {
             Ok(place) => place,
             Err(_) => {
-                warn!(limit = most, "every connection to the control socket is taken: new ones wait");
+                warn!(limit = most, "every connection to the socket is taken: new ones wait");
                 places.clone().acquire_owned().await.expect("the semaphore is never closed")
             }
         };
         match socket.accept().await {
             Ok(stream) => return (stream, place),
             Err(error) => {
-                warn!(%error, "control socket: cannot accept a connection");
+                warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -153,7 +182,7 @@ async fn connection(
     stream: UnixStream,
     caller: Caller,
     router: Router,
-    mut context: Context,
+    mut how: How,
     _place: OwnedSemaphorePermit,
 ) {
     let inner = TowerToHyperService::new(router);
@@ -163,7 +192,8 @@ async fn connection(
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(context.bounds.head)
+        .header_read_timeout(how.bounds.head)
+        .keep_alive(how.connections == Connections::Kept)
         .max_buf_size(CONNECTION_BUFFER)
         // A client that closes its half is taken to have left: else a reader of events that goes away while nothing
         // happens would keep its place.
@@ -171,7 +201,7 @@ async fn connection(
     tokio::pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
-        () = stopped(&mut context.stop) => {
+        () = stopped(&mut how.stop) => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }

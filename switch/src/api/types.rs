@@ -3,6 +3,7 @@
 //! A request is what a user asked for, parsed but not yet checked against the switch's state. A reply's shape is the
 //! command contract: fields are added, never renamed. One file per noun; everything is reached as `types::Name`.
 
+pub mod docker;
 mod event;
 mod fdb;
 mod network;
@@ -124,6 +125,9 @@ pub enum Request {
         /// The bridge's name.
         bridge: String,
     },
+    /// What a Docker engine asks for by the plugin's socket; the API has no route for it.
+    #[serde(skip)]
+    Docker(Box<docker::Call>),
 }
 
 impl Request {
@@ -155,7 +159,8 @@ impl Request {
             | Self::PublishDel(_)
             | Self::Trace(_)
             | Self::Takeover { .. }
-            | Self::Release { .. } => false,
+            | Self::Release { .. }
+            | Self::Docker(_) => false,
         }
     }
 }
@@ -182,6 +187,9 @@ pub enum Reply {
     Traces(Vec<Trace>),
     /// To [`Request::FdbFlush`] and other commands that only count what they did.
     Done(Done),
+    /// To [`Request::Docker`].
+    #[serde(skip)]
+    Docker(Box<docker::Answer>),
 }
 
 /// What a command without a subject to show did.

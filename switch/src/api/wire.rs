@@ -113,6 +113,9 @@ pub fn encode(request: &Request) -> Result<HttpCall, ApiError> {
             post("/v1/takeovers", json(&TakeoverBody { bridge: bridge.clone() })?)
         }
         Request::Release { bridge } => delete(format!("/v1/takeovers/{}", segment(bridge))),
+        Request::Docker(_) => {
+            return Err(ApiError::internal("a Docker engine's call has no route of its own"));
+        }
         Request::Stats { link } => get(with_query("/v1/stats", &StatsQuery { link: link.clone() })?),
     })
 }
@@ -144,7 +147,8 @@ pub fn decode(request: &Request, body: &[u8]) -> Result<Reply, ApiError> {
         | Request::NetworkRemove { .. }
         | Request::AddressRelease { .. }
         | Request::PublishDel(_)
-        | Request::Release { .. } => read(body).map(Reply::Done),
+        | Request::Release { .. }
+        | Request::Docker(_) => read(body).map(Reply::Done),
     }
 }
 

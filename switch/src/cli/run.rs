@@ -32,6 +32,9 @@ pub(super) struct RunOptions {
     /// Where Docker finds the plugin [default: /run/docker/plugins/vswitch.sock]
     #[arg(long, value_name = "P", conflicts_with = "no_docker_plugin")]
     docker_plugin: Option<PathBuf>,
+    /// Socket of the Docker engine, asked for the names of containers [default: /run/docker.sock]
+    #[arg(long, value_name = "P")]
+    docker_engine: Option<PathBuf>,
     /// Be no Docker plugin
     #[arg(long)]
     no_docker_plugin: bool,
@@ -86,6 +89,7 @@ impl RunOptions {
         let overrides = self.paths.overrides(socket);
         Config::load(Overrides {
             docker_plugin: plugin,
+            docker_engine: self.docker_engine,
             log: self.log,
             tc_attach: self.tc_attach,
             ..overrides

@@ -72,6 +72,7 @@ impl Controller {
             name_servers: NameServers::default(),
             quarantines: Quarantines::default(),
             firewall: Firewall::default(),
+            idle: super::docker::Idle::default(),
         };
         controller.adopt().await?;
         controller.save()?;
@@ -94,6 +95,7 @@ impl Controller {
                 tracing::warn!(link = self.link_name(port), error = chain(&error), "the port stays down");
             }
         }
+        self.adopt_docker().await;
         for network in self.networks_with_gateway() {
             self.publish_names(&network).await;
         }
@@ -164,6 +166,8 @@ impl Controller {
     /// Removes every port, pin and file; nothing else is touched.
     pub(super) async fn tear_down(&mut self) -> Result<Reply, ApiError> {
         let mut changed = self.release_bridges().await?;
+        self.close_passage().await;
+        self.remove_docker_links().await?;
         let ports: Vec<PortId> = self.state.ports.keys().map(|slot| PortId(*slot)).collect();
         for port in ports {
             self.remove_port(port).await?;

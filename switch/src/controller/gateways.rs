@@ -33,7 +33,7 @@ impl Controller {
     }
 
     /// The network or link of the host whose subnet overlaps.
-    async fn find_overlap(&self, subnet: &IpNet) -> Result<Option<String>, ApiError> {
+    pub(super) async fn find_overlap(&self, subnet: &IpNet) -> Result<Option<String>, ApiError> {
         let networks = self.state.networks.iter().flat_map(|(name, network)| {
             network.gateway.iter().flat_map(move |gateway| gateway.pools.iter().map(move |pool| (name, pool)))
         });

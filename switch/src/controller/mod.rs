@@ -8,6 +8,7 @@ mod addresses;
 mod adopt;
 mod auto;
 mod converge;
+pub mod docker;
 mod fdb;
 mod firewall;
 mod gateways;
@@ -138,6 +139,8 @@ pub struct Controller {
     name_servers: NameServers,
     quarantines: Quarantines,
     firewall: Firewall,
+    /// What of Docker's has been of no use, and since when.
+    idle: docker::Idle,
 }
 
 impl Controller {
@@ -213,6 +216,9 @@ impl Controller {
             Request::Trace(spec) => self.trace(&spec),
             Request::Takeover { bridge } => self.takeover(&bridge).await,
             Request::Release { bridge } => self.release_bridge(&bridge).await,
+            Request::Docker(call) => {
+                self.docker_call(*call).await.map(|answer| Reply::Docker(Box::new(answer)))
+            }
         }
     }
 
@@ -236,6 +242,7 @@ impl Controller {
         self.mend_name_servers().await;
         self.watch_firewall().await;
         self.recheck_bridges().await;
+        self.mend_docker(Instant::now()).await;
     }
 
     fn save(&self) -> Result<(), ApiError> {

@@ -80,6 +80,19 @@ impl Controller {
     }
 
     pub(super) async fn network_remove(&mut self, name: &str, force: bool) -> Result<Reply, ApiError> {
+        if !force {
+            self.check_not_of_docker(name)?;
+        }
+        self.forget_docker_network(name).await?;
+        self.network_remove_whoever(name, force).await
+    }
+
+    /// The same, whoever made the network.
+    pub(super) async fn network_remove_whoever(
+        &mut self,
+        name: &str,
+        force: bool,
+    ) -> Result<Reply, ApiError> {
         self.check_network(name)?;
         if name == DEFAULT_NETWORK {
             return Err(ApiError::new(

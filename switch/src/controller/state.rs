@@ -12,6 +12,7 @@ use vswitch_common::mac::MacAddr;
 use vswitch_common::port::PortId;
 use vswitch_common::vlan::{VIDS, VlanId};
 
+use super::docker::state::DockerState;
 use super::takeover::TakeoverState;
 use crate::api::types::{DEFAULT_NETWORK, HookChoice, PortVlan, Publish, StormKind};
 use crate::datapath::{TcMode, XdpMode};
@@ -51,6 +52,9 @@ pub struct State {
     /// Switches of the host that were changed for its gateways.
     #[serde(default)]
     pub switches: ChangedSwitches,
+    /// What Docker engines asked for.
+    #[serde(default)]
+    pub docker: DockerState,
 }
 
 impl Default for State {
@@ -65,6 +69,7 @@ impl Default for State {
             publishes: Vec::new(),
             has_rules: false,
             switches: ChangedSwitches::new(),
+            docker: DockerState::default(),
         }
     }
 }
@@ -153,6 +158,9 @@ pub struct PortOptions {
     pub router: bool,
     /// Host name behind the port.
     pub name: Option<String>,
+    /// Further names of the host.
+    #[serde(default)]
+    pub aliases: Vec<String>,
     /// Host MAC.
     pub mac: Option<MacAddr>,
     /// Host addresses.
@@ -185,6 +193,7 @@ impl Default for PortOptions {
             trusted: false,
             router: false,
             name: None,
+            aliases: Vec::new(),
             mac: None,
             ips: Vec::new(),
             vlan: PortVlan::default(),

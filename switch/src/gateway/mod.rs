@@ -6,13 +6,15 @@
 //!
 //! What vswitch does not touch: other tables and chains. A host whose own forward chain drops (Docker's iptables rules do,
 //! ufw's may) drops what the gateway forwards too, since a drop in any table is final. `nat::survey` finds such chains, and
-//! `controller/firewall.rs` says what to do about them.
+//! `controller/firewall.rs` says what to do about them. Networks that Docker made get a rule of
+//! their own that lets them through (`passage`).
 
 pub mod dns;
 pub mod ipam;
 pub mod link;
 pub mod listening;
 pub mod nat;
+pub mod passage;
 pub mod sysctl;
 
 use std::net::IpAddr;

@@ -168,7 +168,8 @@ pub(crate) fn reply_to(request: &Request) -> Reply {
         | Request::NetworkRemove { .. }
         | Request::AddressRelease { .. }
         | Request::PublishDel(_)
-        | Request::Release { .. } => Reply::Done(Done { changed: 1 }),
+        | Request::Release { .. }
+        | Request::Docker(_) => Reply::Done(Done { changed: 1 }),
     }
 }
 
