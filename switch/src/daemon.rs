@@ -2,6 +2,7 @@
 //! to stop. The data path goes on without it.
 
 use std::io::{self, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -93,12 +94,24 @@ async fn serve_until_told(config: Config) -> anyhow::Result<()> {
         _ = terminate.recv() => stop_and_join(stop_loop, served).await?,
         _ = interrupt.recv() => stop_and_join(stop_loop, served).await?,
     };
-    match ended {
+    match &ended {
         Ended::Left => info!("leaving; the data path goes on"),
         Ended::TornDown => info!("everything that vswitch made is removed"),
+        Ended::HandedOver(binary) => info!(binary = %binary.display(), "handing over"),
     }
     stop_server.send_replace(true);
-    server.await.context("control socket's server")
+    server.await.context("control socket's server")?;
+    match ended {
+        Ended::HandedOver(binary) => become_successor(&binary),
+        Ended::Left | Ended::TornDown => Ok(()),
+    }
+}
+
+/// Runs the binary in place of this one, with the same arguments and environment, under the same process number. Files are
+/// closed on the way, and with them the lock on the state folder is left.
+fn become_successor(binary: &Path) -> anyhow::Result<()> {
+    let error = std::process::Command::new(binary).args(std::env::args_os().skip(1)).exec();
+    Err(error).with_context(|| format!("cannot run {}: start it by hand; the ports go on", binary.display()))
 }
 
 async fn stop_and_join(

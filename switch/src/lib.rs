@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod privileges;
 
 pub mod api;
 pub mod controller;

@@ -9,6 +9,7 @@ pub use live::{Emitter, Sink, Vary};
 use std::os::fd::OwnedFd;
 
 use crate::lab::Host;
+use crate::namespace::Namespace;
 
 /// `BPF_PROG_TYPE_SCHED_CLS` of `linux/bpf.h`.
 const CLASSIFIER: u32 = 3;
@@ -16,6 +17,8 @@ const CLASSIFIER: u32 = 3;
 const XDP: u32 = 6;
 /// `XDP_TX`: out of the link the frame came in by.
 const XDP_TX: i32 = 3;
+/// `XDP_PASS`: up to the stack.
+const XDP_PASS: i32 = 2;
 /// `TCX_NEXT`: go on.
 const TCX_NEXT: i32 = -1;
 /// Helper `bpf_skb_vlan_push`.
@@ -50,6 +53,20 @@ pub fn tag_in_metadata(host: &Host, tpid: u16, tci: u16) -> OwnedFd {
         sys::attach_egress(&program, nix::net::if_::if_nametoindex("eth0")?)
     });
     attached.unwrap_or_else(|error| panic!("a program at {}'s egress: {error}", host.name()))
+}
+
+/// An XDP program on a link that lets everything pass: somebody else's, for the switch. Until the answer is dropped.
+///
+/// # Panics
+/// When the kernel refuses.
+#[must_use]
+#[track_caller]
+pub fn attach_pass(namespace: &Namespace, link: &str) -> OwnedFd {
+    let attached = namespace.run(|| {
+        let program = sys::load(XDP, &[set(0, XDP_PASS), exit()])?;
+        sys::attach_xdp(&program, nix::net::if_::if_nametoindex(link)?)
+    });
+    attached.unwrap_or_else(|error| panic!("an XDP program on {link}: {error}"))
 }
 
 /// An instruction as the kernel has it: code, registers, offset, immediate value.

@@ -7,6 +7,7 @@ mod conformance;
 mod demo;
 mod ebpf_cargo;
 mod install;
+mod lifecycle;
 mod process;
 mod run;
 mod setup;
@@ -32,6 +33,7 @@ enum Verb {
     Verifier(verifier::Arguments),
     Conformance(conformance::Arguments),
     Bench(bench::Arguments),
+    Lifecycle(lifecycle::Arguments),
     Install(install::Arguments),
     Uninstall(uninstall::Arguments),
 }
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Verb::Verifier(arguments) => verifier::run(&arguments),
         Verb::Conformance(arguments) => conformance::run(&arguments),
         Verb::Bench(arguments) => bench::run(&arguments),
+        Verb::Lifecycle(arguments) => lifecycle::run(&arguments),
         Verb::Install(arguments) => install::run(&arguments),
         Verb::Uninstall(arguments) => uninstall::run(&arguments),
     });

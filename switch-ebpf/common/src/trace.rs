@@ -218,7 +218,7 @@ impl Copied {
     }
 }
 
-const _: () = assert!(size_of::<TraceRecord>() == 16 + 2 * 16 + 4 * 4 + 8 * 2);
+const _: () = assert!(size_of::<TraceRecord>() == 16 + 2 * size_of::<FdbEntry>() + 4 * 4 + 8 * 2);
 
 #[cfg(test)]
 mod tests {

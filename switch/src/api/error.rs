@@ -93,6 +93,8 @@ pub enum ErrorCode {
     NotRunning,
     /// The connection broke before the answer came; the request may have been carried out.
     ConnectionLost,
+    /// The binary in place cannot take over; nothing was changed.
+    UpgradeRefused,
     /// Another controller answers at the control socket.
     AlreadyRunning,
     /// The controller is about to stop.
@@ -145,6 +147,7 @@ impl ErrorCode {
             | Self::LinkHasAddress
             | Self::LinkUnsuitable
             | Self::HookUnavailable
+            | Self::UpgradeRefused
             | Self::AlreadyRunning => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::LimitReached => StatusCode::INSUFFICIENT_STORAGE,

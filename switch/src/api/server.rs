@@ -14,13 +14,14 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::UnixStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use super::error::{ApiError, ErrorCode};
 use super::handle::Handle;
 use super::peer::Peer;
+use super::places::{Place, Places};
 use super::routes;
 use super::socket::ControlSocket;
 
@@ -33,7 +34,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What one peer, and all of them together, may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Connections at once; more wait in the socket's queue.
+    /// Connections at once; one more closes that which has been idle for longest, or waits.
     pub connections: usize,
     /// Readers of events at once, so that they cannot take all the connections.
     pub event_streams: usize,
@@ -99,11 +100,11 @@ pub async fn serve(socket: ControlSocket, handle: Handle, bounds: Bounds, mut st
         stop: stop.clone(),
     };
     let router = routes::router(&context);
-    let places = Arc::new(Semaphore::new(bounds.connections));
+    let places = Places::new(bounds.connections);
     let mut connections = JoinSet::new();
     loop {
         let (stream, place) = tokio::select! {
-            next = accept(&socket, &places, bounds.connections) => next,
+            next = accept(&socket, &places) => next,
             () = stopped(&mut stop) => break,
         };
         while connections.try_join_next().is_some() {}
@@ -126,21 +127,11 @@ pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _sender_gone = stop.wait_for(|stop| *stop).await;
 }
 
-async fn accept(
-    socket: &ControlSocket,
-    places: &Arc<Semaphore>,
-    most: usize,
-) -> (UnixStream, OwnedSemaphorePermit) {
+async fn accept(socket: &ControlSocket, places: &Arc<Places>) -> (UnixStream, Arc<Place>) {
     loop {
-        let place = match places.clone().try_acquire_owned() {
-            Ok(place) => place,
-            Err(_) => {
-                warn!(limit = most, "every connection to the control socket is taken: new ones wait");
-                places.clone().acquire_owned().await.expect("the semaphore is never closed")
-            }
-        };
+        // First somebody who comes, then a place for him: nobody is shut out for one who does not come.
         match socket.accept().await {
-            Ok(stream) => return (stream, place),
+            Ok(stream) => return (stream, places.take().await),
             Err(error) => {
                 warn!(%error, "control socket: cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -154,12 +145,13 @@ async fn connection(
     caller: Caller,
     router: Router,
     mut context: Context,
-    _place: OwnedSemaphorePermit,
+    place: Arc<Place>,
 ) {
     let inner = TowerToHyperService::new(router);
+    let answering = place.clone();
     let service = service_fn(move |mut request: HttpRequest<Incoming>| {
         request.extensions_mut().insert(caller.clone());
-        inner.call(request)
+        answering.clone().answering(inner.call(request))
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -171,6 +163,7 @@ async fn connection(
     tokio::pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
+        () = place.is_needed() => return debug!("an idle connection gave up its place"),
         () = stopped(&mut context.stop) => {
             serving.as_mut().graceful_shutdown();
             serving.await

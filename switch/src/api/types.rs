@@ -10,6 +10,7 @@ mod port;
 mod publish;
 mod status;
 mod trace;
+mod upgrade;
 mod vlan;
 
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use trace::{
     FrameTextError, HookTrace, Trace, TraceDelivery, TraceLearning, TraceSpec, TraceStage, TraceVerdict,
     TraceWithheld,
 };
+pub use upgrade::{Build, Maps, Upgrade, UpgradeSpec};
 pub use vlan::{PortVlan, VlanListError, VlanMode, vlan_ranges};
 
 /// Version of this API; part of every path (`/v1/…`).
@@ -48,6 +50,8 @@ pub enum Request {
     Status,
     /// Remove every program, map, pin, rule and link that vswitch made, then stop.
     Teardown,
+    /// Hand over to the binary that lies in the running one's place.
+    Upgrade(UpgradeSpec),
     /// Make a link a port.
     PortAdd(PortSpec),
     /// Change a port's options; options left out stay as they are.
@@ -139,7 +143,9 @@ impl Request {
             | Self::AddressList { .. }
             | Self::PublishShow(_)
             | Self::Stats { .. } => true,
+            // With `check` it reads too, but runs another program.
             Self::Teardown
+            | Self::Upgrade(_)
             | Self::PortAdd(_)
             | Self::PortSet(_)
             | Self::PortDel { .. }
@@ -166,6 +172,8 @@ impl Request {
 pub enum Reply {
     /// To [`Request::Status`].
     Status(Box<Status>),
+    /// To [`Request::Upgrade`].
+    Upgrade(Box<Upgrade>),
     /// To [`Request::PortShow`]; `PortAdd` and `PortSet` answer with the one port, `Takeover` with the network's ports.
     Ports(Vec<Port>),
     /// To [`Request::FdbShow`].

@@ -74,6 +74,7 @@ pub fn encode(request: &Request) -> Result<HttpCall, ApiError> {
     Ok(match request {
         Request::Status => get("/v1/status".to_string()),
         Request::Teardown => post("/v1/teardown", None),
+        Request::Upgrade(spec) => post("/v1/upgrade", json(spec)?),
         Request::PortAdd(spec) => post("/v1/ports", json(spec)?),
         Request::PortSet(spec) => patch(format!("/v1/ports/{}", segment(&spec.link)), json(spec)?),
         Request::PortDel { link } => delete(format!("/v1/ports/{}", segment(link))),
@@ -124,6 +125,7 @@ pub fn encode(request: &Request) -> Result<HttpCall, ApiError> {
 pub fn decode(request: &Request, body: &[u8]) -> Result<Reply, ApiError> {
     match request {
         Request::Status => read(body).map(Reply::Status),
+        Request::Upgrade(_) => read(body).map(Reply::Upgrade),
         Request::PortAdd(_) | Request::PortSet(_) | Request::PortShow(_) | Request::Takeover { .. } => {
             read(body).map(Reply::Ports)
         }

@@ -4,6 +4,7 @@
 //! streams, and the rule that every failure is one line on stderr and, with `--json`, an object on stdout.
 
 mod fdb;
+mod generate;
 mod monitor;
 mod network;
 mod port;
@@ -14,6 +15,7 @@ mod status;
 mod takeover;
 mod teardown;
 mod trace;
+mod upgrade;
 
 mod capture;
 mod overview;
@@ -97,6 +99,11 @@ enum Command {
     Stats(stats::StatsOptions),
     Monitor(monitor::MonitorOptions),
     Teardown(teardown::TeardownOptions),
+    Upgrade(upgrade::UpgradeOptions),
+    #[command(hide = true)]
+    About(upgrade::AboutOptions),
+    #[command(hide = true)]
+    Generate(generate::GenerateOptions),
 }
 
 /// The whole of the binary.
@@ -145,6 +152,9 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
             Command::Trace(options) => options.run(&mut session).await,
             Command::Stats(options) => options.run(&mut session).await,
             Command::Monitor(options) => options.run(&mut session).await,
+            Command::Upgrade(options) => options.run(&mut session).await,
+            Command::About(options) => options.run(&mut session),
+            Command::Generate(options) => options.run(&mut session),
             Command::Teardown(options) => options.run(socket, &mut session).await,
         }
     })

@@ -74,6 +74,7 @@ impl RunOptions {
         let config = self.config(socket).map_err(ApiError::from)?;
         check_capabilities(&fs::read_to_string("/proc/self/status").unwrap_or_default())?;
         tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level(config.log)).init();
+        crate::privileges::lessen()?;
         Ok(daemon::run(config).map_err(|error| match error.downcast::<ApiError>() {
             Ok(refusal) => refusal,
             Err(error) => ApiError::internal(format!("controller: {error:#}: see its log with --log debug")),

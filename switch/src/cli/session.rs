@@ -7,7 +7,9 @@ use serde::Serialize;
 use super::failure::Failure;
 use crate::api::client::Client;
 use crate::api::error::ApiError;
-use crate::api::types::{Done, FdbEntry, Network, Port, PortStats, Publish, Reply, Request, Status, Trace};
+use crate::api::types::{
+    Done, FdbEntry, Network, Port, PortStats, Publish, Reply, Request, Status, Trace, Upgrade,
+};
 
 /// One command's surroundings.
 pub(super) struct Session<'a> {
@@ -39,6 +41,13 @@ impl Session<'_> {
     pub(super) async fn status(&self) -> Result<Status, ApiError> {
         match self.client.call(Request::Status).await? {
             Reply::Status(status) => Ok(*status),
+            _ => Err(foreign()),
+        }
+    }
+
+    pub(super) async fn upgrade(&self, request: Request) -> Result<Upgrade, ApiError> {
+        match self.client.call(request).await? {
+            Reply::Upgrade(upgrade) => Ok(*upgrade),
             _ => Err(foreign()),
         }
     }

@@ -12,6 +12,7 @@ mod publish;
 mod stats;
 mod status;
 mod trace;
+mod upgrade;
 
 use std::fmt::Display;
 
@@ -26,6 +27,7 @@ pub(super) use publish::publishes;
 pub(super) use stats::{rates, stats};
 pub(super) use status::status;
 pub(super) use trace::{captured, trace};
+pub(super) use upgrade::{build, upgrade};
 
 /// Stands for nothing in a cell, so that columns can be counted.
 const NOTHING: &str = "-";

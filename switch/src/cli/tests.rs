@@ -41,7 +41,10 @@ fn request(line: &str) -> Result<Option<Request>, String> {
         Command::Takeover(options) => Ok(Some(options.request())),
         Command::Release(options) => Ok(Some(options.request())),
         Command::Trace(options) => Ok(Some(options.request())),
-        Command::Run(_)
+        Command::Upgrade(options) => Ok(Some(options.request())),
+        Command::About(_)
+        | Command::Generate(_)
+        | Command::Run(_)
         | Command::Status(_)
         | Command::Show(_)
         | Command::Stats(_)

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use nix::time::{ClockId, clock_gettime};
 use vswitch_common::port::{PortId, flag};
 
 use super::firewall::Firewall;
@@ -19,7 +20,7 @@ use crate::api::error::ApiError;
 use crate::api::handle::Handle;
 use crate::api::types::{Done, HookChoice, Paths, Reply};
 use crate::config::Limits;
-use crate::datapath::{Adopted, Datapath, Known, Target};
+use crate::datapath::{Adopted, Datapath, Known, Target, TcMode};
 use crate::error::chain;
 use crate::neighbours::Neighbours;
 use crate::netlink::{LinkIndex, Netlink};
@@ -47,7 +48,8 @@ pub struct Open {
 }
 
 impl Controller {
-    /// Makes a controller and brings every port of the durable state about. A port that cannot be is logged and stays down.
+    /// Makes a controller and brings every port of the durable state about. A port that cannot be is logged and tried
+    /// again.
     ///
     /// # Errors
     /// When the data path or the store cannot be used at all.
@@ -63,17 +65,24 @@ impl Controller {
             neighbours: Neighbours::default(),
             sweep: Sweep::default(),
             started: Instant::now(),
+            started_ns: monotonic_ns(),
             is_adopted: open.adopted == Adopted::Yes,
             limits: open.limits,
             is_full_said: false,
             paths: open.paths,
             is_torn_down: false,
+            successor: None,
             rechecked: 0,
+            looked_at: 0,
+            is_unpinned: false,
+            rules: None,
+            behind: std::collections::BTreeSet::new(),
             name_servers: NameServers::default(),
             quarantines: Quarantines::default(),
             firewall: Firewall::default(),
         };
         controller.adopt().await?;
+        controller.datapath.settle();
         controller.save()?;
         Ok(controller)
     }
@@ -91,7 +100,9 @@ impl Controller {
         let ports: Vec<PortId> = self.state.ports.keys().map(|slot| PortId(*slot)).collect();
         for port in ports {
             if let Err(error) = self.adopt_port(port).await {
-                tracing::warn!(link = self.link_name(port), error = chain(&error), "the port stays down");
+                let link = self.link_name(port);
+                tracing::warn!(link, error = chain(&error), "the port is not as it should be; trying again");
+                self.behind.insert(port.0);
             }
         }
         for network in self.networks_with_gateway() {
@@ -123,6 +134,9 @@ impl Controller {
             let mode = self.datapath.attach_tc(port, &target).map_err(|e| datapath_failed(&e))?;
             if let Some(other) = setup.tc.filter(|was| *was != mode) {
                 self.datapath.detach_tc(port, &target, other).map_err(|e| datapath_failed(&e))?;
+                if other == TcMode::Clsact {
+                    self.remove_clsact(port).await;
+                }
             }
             setup.tc = Some(mode);
             if let Some(mode) = setup.xdp {
@@ -189,6 +203,12 @@ impl Controller {
             _ => Ok(Done::default()),
         }
     }
+}
+
+/// Tells one run from the next.
+fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("Linux has always had this clock");
+    now.tv_sec().cast_unsigned() * 1_000_000_000 + now.tv_nsec().cast_unsigned()
 }
 
 /// Unmounts the bpffs that vswitch mounted, and removes the folder if vswitch made that too. Others may have pins in it by now: then it

@@ -15,6 +15,7 @@ mod guards;
 mod hook;
 mod links;
 mod names;
+mod outside;
 mod networks;
 pub mod plan;
 mod ports;
@@ -27,11 +28,13 @@ pub mod store;
 mod sweep;
 pub mod takeover;
 mod trace;
+pub mod upgrade;
 pub(crate) mod vlans;
 pub mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -108,12 +111,14 @@ pub struct Sources {
 }
 
 /// How the loop ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
     /// The controller leaves; the data path goes on.
     Left,
     /// Everything was removed.
     TornDown,
+    /// That binary takes over.
+    HandedOver(PathBuf),
 }
 
 /// All state of one switch.
@@ -128,13 +133,24 @@ pub struct Controller {
     pub(crate) neighbours: Neighbours,
     sweep: Sweep,
     started: Instant,
+    started_ns: u64,
     is_adopted: bool,
     limits: Limits,
     is_full_said: bool,
     paths: Paths,
     is_torn_down: bool,
+    /// The binary that takes over when the loop ends.
+    successor: Option<PathBuf>,
     /// The port slot that was rechecked last.
     rechecked: u16,
+    /// The port slot whose attachments were looked at last.
+    looked_at: u16,
+    /// Whether it was said that pins have gone for good.
+    is_unpinned: bool,
+    /// Our rules as we made them.
+    rules: Option<outside::KnownRules>,
+    /// Ports that could not be brought about when something asked for it.
+    behind: BTreeSet<u16>,
     name_servers: NameServers,
     quarantines: Quarantines,
     firewall: Firewall,
@@ -170,15 +186,13 @@ impl Controller {
                 Input::Punt(punt) => self.take_punt(&punt),
                 Input::Tick => self.tick().await,
                 Input::Stop => {
-                    // From now on the data path floods what it would have asked.
-                    if let Err(error) = self.datapath.retire() {
-                        tracing::warn!(
-                            error = chain(&error),
-                            "cannot tell the data path that the controller leaves"
-                        );
-                    }
+                    self.retire();
                     return Ended::Left;
                 }
+            }
+            if let Some(binary) = self.successor.take() {
+                self.retire();
+                return Ended::HandedOver(binary);
             }
             if self.is_torn_down {
                 return Ended::TornDown;
@@ -186,10 +200,18 @@ impl Controller {
         }
     }
 
+    /// From now on the data path floods what it would have asked.
+    fn retire(&mut self) {
+        if let Err(error) = self.datapath.retire() {
+            tracing::warn!(error = chain(&error), "cannot tell the data path that the controller leaves");
+        }
+    }
+
     async fn answer(&mut self, request: Request) -> Result<Reply, ApiError> {
         match request {
             Request::Status => self.status().map(|status| Reply::Status(Box::new(status))),
             Request::Teardown => self.tear_down().await,
+            Request::Upgrade(spec) => self.upgrade(&spec).await,
             Request::PortAdd(spec) => self.port_add(spec).await,
             Request::PortSet(spec) => self.port_set(spec).await,
             Request::PortDel { link } => self.port_del(&link).await,
@@ -229,9 +251,13 @@ impl Controller {
             tracing::warn!(error = chain(&error), "cannot beat: the data path takes the controller for dead");
         }
         self.follow_quarantines();
+        // To systemd, if it watches; who else is there hears nothing.
+        let _unwatched = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
         self.sweep_some();
         self.neighbours.forget_floods(self.datapath.now_ns());
+        self.catch_up().await;
         self.recheck_ports().await;
+        self.mend_what_others_did().await;
         self.mend_gateways().await;
         self.mend_name_servers().await;
         self.watch_firewall().await;
@@ -270,3 +296,6 @@ fn netlink_failed(error: &NetlinkError) -> ApiError {
 fn store_failed(error: &StoreError) -> ApiError {
     ApiError::new(ErrorCode::State, format!("{}: free space or mend the folder, then repeat", chain(error)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use super::Controller;
 use super::state::{DEFAULT_AGEING_S, NetworkState};
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::types::{DEFAULT_NETWORK, Done, Network, NetworkChange, NetworkSpec, Reply};
+use crate::error::chain;
 
 /// Longest network name.
 const NAME_BYTES: usize = 63;
@@ -67,16 +68,30 @@ impl Controller {
         self.check_network(&change.name)?;
         check_mtu(change.mtu)?;
         check_ageing(change.ageing)?;
-        if let Some(network) = self.state.networks.get_mut(&change.name) {
-            network.ageing_s = change.ageing.unwrap_or(network.ageing_s);
-            network.mtu = change.mtu.or(network.mtu);
+        let before = self.network(&change.name)?.clone();
+        let after = NetworkState {
+            ageing_s: change.ageing.unwrap_or(before.ageing_s),
+            mtu: change.mtu.or(before.mtu),
+            ..before.clone()
+        };
+        if let Err(error) = self.make_network(&change.name, after).await {
+            if let Err(undoing) = self.make_network(&change.name, before).await {
+                let (network, error) = (&change.name, chain(&undoing));
+                tracing::warn!(network, error, "cannot put the network back as it was");
+            }
+            return Err(error);
         }
+        self.network_inspect(&change.name).await
+    }
+
+    /// Makes a network, and all its ports, what is said.
+    async fn make_network(&mut self, name: &str, network: NetworkState) -> Result<(), ApiError> {
+        self.state.networks.insert(name.to_owned(), network);
         self.save()?;
-        for port in self.ports_of(&change.name) {
+        for port in self.ports_of(name) {
             self.converge(port).await?;
         }
-        self.ensure_gateway(&change.name).await?;
-        self.network_inspect(&change.name).await
+        self.ensure_gateway(name).await
     }
 
     pub(super) async fn network_remove(&mut self, name: &str, force: bool) -> Result<Reply, ApiError> {

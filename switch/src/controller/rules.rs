@@ -44,6 +44,7 @@ impl Controller {
         if sides.is_empty() {
             self.state.has_rules = false;
         }
+        self.note_rules().await;
         self.set_switches(&sides).await
     }
 

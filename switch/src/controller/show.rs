@@ -112,6 +112,7 @@ impl Controller {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             abi: ABI_VERSION,
             uptime_seconds: self.started.elapsed().as_secs(),
+            started_ns: self.started_ns,
             adopted: self.is_adopted,
             kernel: self.kernel(),
             networks: self.state.networks.len() as u64,

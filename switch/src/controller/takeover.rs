@@ -82,15 +82,15 @@ impl Controller {
         let number = self.free_number().await?;
         let is_apart = self.keeps_apart(name).await?;
         let labels = BTreeMap::from([(LABEL.to_owned(), name.to_owned())]);
-        self.network_create(NetworkSpec { name: name.to_owned(), labels, ..NetworkSpec::default() }).await?;
-        self.state
-            .takeovers
-            .insert(name.to_owned(), TakeoverState { number, is_apart, ..TakeoverState::default() });
-        let result = match self.save() {
-            Ok(()) => self.bring_about(name).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = result {
+        // Network and takeover become durable at once: neither is there without the other after a crash.
+        let taken = TakeoverState { number, is_apart, ..TakeoverState::default() };
+        self.state.takeovers.insert(name.to_owned(), taken);
+        let network = NetworkSpec { name: name.to_owned(), labels, ..NetworkSpec::default() };
+        if let Err(error) = self.network_create(network).await {
+            self.state.takeovers.remove(name);
+            return Err(error);
+        }
+        if let Err(error) = self.bring_about(name).await {
             if let Err(undo) = self.give_back(name).await {
                 tracing::warn!(bridge = name, error = chain(&undo), "cannot undo a takeover");
             }

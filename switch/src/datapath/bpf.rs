@@ -16,10 +16,13 @@ use vswitch_common::stats::PortCounters;
 use vswitch_common::verdict::DropReason;
 use vswitch_common::vlan::{Form, VlanSet};
 
+use super::held::Held;
 use super::maps::{OfMap as _, Tables, optional, take_ring};
+use super::migrate::{Replaced, Way};
 use super::object::{self, Adopted, MAPS, Pins};
 use super::{
-    Datapath, DatapathError, FdbPage, Known, MapUse, Target, TcMode, Traced, XdpMode, links, maps, trace,
+    Datapath, DatapathError, FdbPage, Health, Known, MapUse, Target, TcMode, Traced, XdpMode, links, maps,
+    migrate, trace,
 };
 use crate::api::types::Hook;
 
@@ -49,6 +52,9 @@ pub struct Bpf {
     tc_mode: Option<TcMode>,
     /// Traces so far.
     traces: u32,
+    held: Held,
+    /// Maps of the ABI version before, until their programs are replaced.
+    replaced: Vec<Replaced>,
 }
 
 /// The rings, which the event readers own.
@@ -66,7 +72,7 @@ impl Bpf {
     /// When the object does not load, the pins are of another ABI version, or the folder is not on a bpffs.
     pub fn open(settings: &Settings) -> Result<(Self, Rings, Adopted), DatapathError> {
         let pins = Pins::create(&settings.pins)?;
-        let (mut ebpf, adopted) = object::load(&pins, settings.fdb_dynamic)?;
+        let (mut ebpf, adopted, replaced) = object::load(&pins, settings.fdb_dynamic)?;
         let mut tables = Tables::take(&mut ebpf)?;
         let rings = Rings {
             events: take_ring(&mut ebpf, abi::map::EVENTS)?,
@@ -78,7 +84,8 @@ impl Bpf {
         let Settings { fdb_dynamic, station_moves, .. } = *settings;
         let config = SwitchConfig { abi: abi::ABI_VERSION, fdb_dynamic, station_moves, pad: 0 };
         tables.config.set(0, config, 0).of(abi::map::CONFIG)?;
-        let mut bpf = Self { ebpf, tables, pins, tc_mode: settings.tc_mode, traces: 0 };
+        let held = Held::open(&pins);
+        let mut bpf = Self { ebpf, tables, pins, held, tc_mode: settings.tc_mode, replaced, traces: 0 };
         bpf.beat()?;
         Ok((bpf, rings, adopted))
     }
@@ -95,6 +102,14 @@ impl Bpf {
     fn tc(&mut self) -> Result<&mut SchedClassifier, DatapathError> {
         program(&mut self.ebpf, abi::program::TC)
     }
+}
+
+/// Has the kernel's verifier look at the programs, over maps of their own that go away again.
+///
+/// # Errors
+/// When the object does not load here.
+pub fn try_programs() -> Result<(), DatapathError> {
+    load_programs(&mut object::load_apart()?)
 }
 
 fn load_programs(ebpf: &mut Ebpf) -> Result<(), DatapathError> {
@@ -164,12 +179,18 @@ impl Datapath for Bpf {
             },
         };
         self.tc_mode = Some(mode);
+        if mode == TcMode::Tcx {
+            self.held.hold(port, "tc", &pin);
+        }
         Ok(mode)
     }
 
     fn detach_tc(&mut self, port: PortId, target: &Target, mode: TcMode) -> Result<(), DatapathError> {
         match mode {
-            TcMode::Tcx => links::detach(&self.pins.link(port, "tc")),
+            TcMode::Tcx => {
+                self.held.detach(port, "tc");
+                links::detach(&self.pins.link(port, "tc"))
+            }
             TcMode::Clsact => {
                 links::detach_clsact(target);
                 Ok(())
@@ -179,10 +200,13 @@ impl Datapath for Bpf {
 
     fn attach_xdp(&mut self, port: PortId, target: &Target, mode: XdpMode) -> Result<(), DatapathError> {
         let pin = self.pins.link(port, "xdp");
-        links::attach_xdp(self.xdp()?, target, mode, &pin)
+        links::attach_xdp(self.xdp()?, target, mode, &pin)?;
+        self.held.hold(port, "xdp", &pin);
+        Ok(())
     }
 
     fn detach_xdp(&mut self, port: PortId) -> Result<(), DatapathError> {
+        self.held.detach(port, "xdp");
         links::detach(&self.pins.link(port, "xdp"))
     }
 
@@ -343,6 +367,25 @@ impl Datapath for Bpf {
 
     fn remove(&mut self) -> Result<(), DatapathError> {
         self.pins.remove()
+    }
+
+    fn health(&self, port: PortId) -> Health {
+        self.held.health(port)
+    }
+
+    fn mend_pins(&mut self) -> Result<usize, DatapathError> {
+        self.held.mend(&self.pins)
+    }
+
+    fn settle(&mut self) {
+        migrate::settle(std::mem::take(&mut self.replaced));
+    }
+
+    fn migrate_back(&mut self) -> Result<(), DatapathError> {
+        migrate::migrate(&self.pins, Way::Back)?;
+        let config = self.tables.config.get(&0, 0).of(abi::map::CONFIG)?;
+        let config = SwitchConfig { abi: abi::ABI_VERSION - 1, ..config };
+        self.tables.config.set(0, config, 0).of(abi::map::CONFIG)
     }
 
     fn now_ns(&self) -> u64 {

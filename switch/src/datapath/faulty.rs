@@ -39,7 +39,7 @@ pub struct Held {
 }
 
 /// The data path that fails.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Faulty {
     /// What it holds.
     pub held: Held,
@@ -221,8 +221,13 @@ impl Datapath for Faulty {
         Ok(Vec::new())
     }
 
-    fn prune(&mut self, _known: &Known) -> Result<usize, DatapathError> {
-        self.call().map(|_| 0)
+    fn prune(&mut self, known: &Known) -> Result<usize, DatapathError> {
+        let held = self.call()?;
+        held.links.retain(|ifindex, _| known.links.contains(ifindex));
+        held.members.retain(|place, _| known.members.contains(place));
+        held.tc.retain(|slot, _| known.ports.contains(slot));
+        held.xdp.retain(|slot, _| known.ports.contains(slot));
+        Ok(0)
     }
 
     fn remove(&mut self) -> Result<(), DatapathError> {

@@ -26,8 +26,6 @@ use super::{DatapathError, FdbPage, MapUse, sys};
 /// Entries read in one system call; more than any hash bucket has.
 const FDB_PAGE: usize = 4096;
 
-const NO_ENTRY: FdbEntry = FdbEntry { port: 0, flags: 0, epoch: 0, seen_ns: 0 };
-
 /// All maps that the controller reads or writes; who may write which is said in `switch-ebpf/src/maps.rs`.
 pub(super) struct Tables {
     pub(super) config: Array<MapData, SwitchConfig>,
@@ -80,7 +78,7 @@ impl Tables {
     /// Reads a page of the FDB from `cursor` on.
     pub(super) fn fdb_page(&self, cursor: Option<u32>) -> Result<FdbPage, DatapathError> {
         let mut keys = vec![FdbKey(0); FDB_PAGE];
-        let mut values = vec![NO_ENTRY; FDB_PAGE];
+        let mut values = vec![FdbEntry::NONE; FDB_PAGE];
         let map = self.fdb.map().fd();
         let (count, next) = sys::lookup_batch(map, cursor, &mut keys, &mut values)
             .map_err(|e| call_failed("bpf_map_lookup_batch", e))
@@ -90,7 +88,7 @@ impl Tables {
 
     /// Takes an entry out of the FDB.
     pub(super) fn fdb_take(&mut self, key: FdbKey) -> Result<Option<FdbEntry>, DatapathError> {
-        sys::take_element(self.fdb.map().fd(), &key, NO_ENTRY)
+        sys::take_element(self.fdb.map().fd(), &key, FdbEntry::NONE)
             .map_err(|e| call_failed("bpf_map_lookup_and_delete_elem", e))
             .of(abi::map::FDB)
     }

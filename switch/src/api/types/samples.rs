@@ -129,6 +129,7 @@ pub(crate) fn status() -> Status {
         version: "0.1.0".to_string(),
         abi: 1,
         uptime_seconds: 93_784,
+        started_ns: 1,
         adopted: true,
         kernel: Kernel { release: "6.18.0".to_string(), features: [("tcx".to_string(), true)].into() },
         networks: 1,
@@ -142,10 +143,31 @@ pub(crate) fn status() -> Status {
     }
 }
 
+/// An upgrade to the next ABI version that is only asked about.
+pub(crate) fn upgrade() -> Upgrade {
+    let build = |abi: u32, programs: &str| Build {
+        version: "0.1.0".to_string(),
+        abi,
+        migrates: vec![abi - 1],
+        state: 1,
+        programs: programs.to_string(),
+    };
+    Upgrade {
+        check: true,
+        binary: "/usr/local/bin/vswitch".to_string(),
+        from: build(1, "a"),
+        to: build(2, "b"),
+        maps: Maps::Migrated,
+        ports: 2,
+        started_ns: 1,
+    }
+}
+
 /// What a controller without surprises answers.
 pub(crate) fn reply_to(request: &Request) -> Reply {
     match request {
         Request::Status => Reply::Status(Box::new(status())),
+        Request::Upgrade(_) => Reply::Upgrade(Box::new(upgrade())),
         Request::PortAdd(_) | Request::PortSet(_) | Request::PortShow(_) | Request::Takeover { .. } => {
             Reply::Ports(vec![port("veth0")])
         }
@@ -200,6 +222,7 @@ pub(crate) fn requests() -> Vec<Request> {
     vec![
         Request::Status,
         Request::Teardown,
+        Request::Upgrade(UpgradeSpec { check: true }),
         Request::PortAdd(spec.clone()),
         Request::PortSet(spec),
         Request::PortDel { link: link() },

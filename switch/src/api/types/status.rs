@@ -15,6 +15,9 @@ pub struct Status {
     pub abi: u32,
     /// Seconds since the controller began to serve.
     pub uptime_seconds: u64,
+    /// When it began to serve: nanoseconds of the monotonic clock.
+    #[serde(default)]
+    pub started_ns: u64,
     /// Whether the controller took over pins of an earlier run.
     pub adopted: bool,
     /// Kernel release and what was found in it.

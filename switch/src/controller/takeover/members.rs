@@ -142,11 +142,16 @@ impl Controller {
     }
 
     async fn remove_member(&mut self, name: &str, port: PortId) -> Result<(), ApiError> {
-        if let Some(taken) = self.state.takeovers.get_mut(name) {
-            taken.members.remove(&port.0);
-        }
-        if self.state.ports.contains_key(&port.0) {
-            self.remove_port(port).await?;
+        let taken = self.state.takeovers.get_mut(name);
+        let settings = taken.and_then(|taken| taken.members.remove(&port.0));
+        if self.state.ports.contains_key(&port.0)
+            && let Err(error) = self.remove_port(port).await
+        {
+            // Still a port, and so still one that is to go back.
+            if let (Some(taken), Some(settings)) = (self.state.takeovers.get_mut(name), settings) {
+                taken.members.insert(port.0, settings);
+            }
+            return Err(error);
         }
         self.save()
     }

@@ -32,6 +32,24 @@ pub enum NatError {
     Refused(String),
 }
 
+/// A table as nft lists it, handles included; none if there is none of the name.
+///
+/// # Errors
+/// [`NatError::NoNft`], [`NatError::Run`].
+pub async fn list(table: &str) -> Result<Option<String>, NatError> {
+    let mut command = Command::new("nft");
+    command.args(["-j", "list", "table", "inet", table]).stdin(Stdio::null()).stderr(Stdio::null());
+    let output = command.output().await.map_err(not_run)?;
+    Ok(output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
+}
+
+fn not_run(error: io::Error) -> NatError {
+    match error.kind() {
+        io::ErrorKind::NotFound => NatError::NoNft,
+        _ => NatError::Run(error),
+    }
+}
+
 /// Carries out a transaction.
 ///
 /// # Errors
@@ -45,10 +63,7 @@ pub async fn apply(transaction: &Nftables<'_>) -> Result<(), NatError> {
 async fn run(arguments: &[&str], input: Option<&[u8]>) -> Result<Vec<u8>, NatError> {
     let mut command = Command::new("nft");
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut nft = command.spawn().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => NatError::NoNft,
-        _ => NatError::Run(error),
-    })?;
+    let mut nft = command.spawn().map_err(not_run)?;
     if let (Some(mut stdin), Some(input)) = (nft.stdin.take(), input) {
         // If it ends before it has read all, it says why.
         let _broken = stdin.write_all(input).await;
