@@ -89,7 +89,7 @@ fn every_verb_has_examples_and_each_of_them_is_accepted() {
 fn arguments_become_the_requests_they_stand_for() {
     let unsaid = json!({"link": "v", "network": null, "hook": null, "vlan": null, "isolated": null, "hairpin": null,
         "learning": null, "flood": null, "mac_limit": null, "name": null, "ips": null, "mac": null, "trusted": null,
-        "storm": {}, "storm_burst": {}});
+        "storm": {}, "storm_burst": {}, "end_quarantine": false});
     for (options, said) in [
         ("--network blue --hook xdp", json!({"network": "blue", "hook": "xdp"})),
         ("--access 10", json!({"vlan": {"mode": "access", "pvid": 10, "allowed": ""}})),
@@ -119,7 +119,7 @@ fn port_set_turns_every_option_back() {
     let expected = json!({"port_set": {"link": "v", "network": null, "hook": null,
         "vlan": {"mode": "none", "pvid": null, "allowed": ""}, "isolated": false, "hairpin": false, "learning": true,
         "flood": true, "mac_limit": 0, "name": "", "ips": [], "mac": "00:00:00:00:00:00", "trusted": false,
-        "storm": {"broadcast": 0, "multicast": 0, "unknown": 0}, "storm_burst": {}}});
+        "storm": {"broadcast": 0, "multicast": 0, "unknown": 0}, "storm_burst": {}, "end_quarantine": false}});
     assert_eq!(request_json(&line), expected);
 }
 

@@ -18,6 +18,7 @@ use vswitch_common::verdict::DropReason;
 use vswitch_common::vlan::{Form, VlanSet};
 
 use super::held::Held;
+use super::load::{load_programs, program};
 use super::maps::{OfMap as _, Tables, optional, take_ring};
 use super::migrate::{Replaced, Way};
 use super::object::{self, Adopted, MAPS, Pins};
@@ -108,33 +109,6 @@ impl Bpf {
     fn tc(&mut self) -> Result<&mut SchedClassifier, DatapathError> {
         program(&mut self.ebpf, abi::program::TC)
     }
-}
-
-/// Has the kernel's verifier look at the programs, over maps of their own that go away again.
-///
-/// # Errors
-/// When the object does not load here.
-pub fn try_programs() -> Result<(), DatapathError> {
-    load_programs(&mut object::load_apart()?)
-}
-
-fn load_programs(ebpf: &mut Ebpf) -> Result<(), DatapathError> {
-    let failed = |program| move |source| DatapathError::Program { program, link: "load".to_owned(), source };
-    for name in [abi::program::XDP, abi::program::TRACE_XDP] {
-        program::<Xdp>(ebpf, name)?.load().map_err(failed(name))?;
-    }
-    for name in [abi::program::TC, abi::program::FLOOD, abi::program::TRACE] {
-        program::<SchedClassifier>(ebpf, name)?.load().map_err(failed(name))?;
-    }
-    Ok(())
-}
-
-fn program<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, DatapathError>
-where
-    &'a mut P: TryFrom<&'a mut Program>,
-{
-    let program = ebpf.program_mut(name).ok_or(DatapathError::Missing(name))?;
-    program.try_into().map_err(|_| DatapathError::Missing(name))
 }
 
 impl Datapath for Bpf {

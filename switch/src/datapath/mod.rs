@@ -10,6 +10,7 @@ pub mod events;
 pub mod faulty;
 mod held;
 mod links;
+mod load;
 #[cfg(feature = "ebpf-log")]
 mod log;
 mod maps;
@@ -33,10 +34,11 @@ use vswitch_common::vlan::{Form, VlanSet};
 
 use crate::api::types::Hook;
 
-pub use bpf::{Bpf, Rings, Settings, try_programs};
+pub use bpf::{Bpf, Rings, Settings};
 pub use error::DatapathError;
 pub use held::Health;
 pub use links::CLSACT_HANDLE;
+pub use load::try_programs;
 pub use migrate::MIGRATES;
 pub use object::{Adopted, OBJECT, programs};
 pub use trace::Traced;

@@ -1,7 +1,7 @@
 //! Who wants which multicast: learned from what hosts say (IGMP, MLD), asked for where vswitch is the querier, and written into
 //! flood lists for the data path.
 //!
-//! [`Table`] is one family of one domain and pure: time goes in, what to ask comes out. [`Lists`] is what of the tables the data
+//! [`Table`] is one family of one domain and pure: time goes in, what to ask comes out. `Lists` is what of the tables the data
 //! path has. [`Snooping`] holds all of both within their limits; where those are reached, multicast floods.
 
 mod lists;

@@ -289,9 +289,9 @@ mod tests {
     #[test]
     fn a_port_has_the_contracts_keys() {
         let json = serde_json::to_value(port("veth0")).expect("JSON");
-        // From the command contract; the last four came later, as did four counters.
+        // From the command contract; the last six came later, as did four counters.
         let contract = "name ifindex network state hook hook_mode hook_reason vlan isolated hairpin learning flood \
-                        mac_limit mtu endpoint counters hook_choice guarded trusted storm storm_burst";
+                        mac_limit mtu endpoint counters hook_choice guarded trusted storm storm_burst quarantine";
         let mut contract: Vec<_> = contract.split_whitespace().collect();
         contract.sort_unstable();
         assert_eq!(keys(&json), contract);
