@@ -10,7 +10,7 @@ use vswitch_common::port::{PortId, flag};
 use super::firewall::Firewall;
 use super::multicast::Watch;
 use super::names::NameServers;
-use super::plan::Setup;
+use super::plan::{Setup, Step, execute};
 use super::quarantine::Quarantines;
 use super::state::{PortState, State};
 use super::store::Store;
@@ -147,6 +147,11 @@ impl Controller {
             if let Some(mode) = setup.xdp {
                 self.datapath.attach_xdp(port, &target, mode).map_err(|e| datapath_failed(&e))?;
             }
+            // A run that was killed while it took the port apart, or put it together, may have been anywhere in between.
+            let steps =
+                [Some(Step::MapLink), setup.place.map(Step::Join), setup.is_target.then_some(Step::Aim)];
+            let steps: Vec<Step> = steps.into_iter().flatten().collect();
+            execute(self.datapath.as_mut(), port, &target, &steps).map_err(|e| datapath_failed(&e))?;
             let mut live = Live { setup, ..Live::default() };
             let state = self.state.ports.get(&port.0).filter(|state| state.options.hook == HookChoice::Auto);
             if let Some(state) = state.filter(|_| live.setup.xdp.is_some()) {

@@ -102,16 +102,17 @@ impl Controller {
         }
     }
 
-    /// Notes the rules as they are now that we have made them.
-    pub(super) async fn note_rules(&mut self) {
+    /// Notes the rules as they are now that we have made them. True if nobody else's transaction came since the generation
+    /// `before` ours, so that what is noted is what was made.
+    pub(super) async fn note_rules(&mut self, before: Option<u32>) -> bool {
         self.rules = None;
         if !self.state.has_rules {
-            return;
+            return true;
         }
         let listing = nat::list(&self.table()).await.unwrap_or_default();
-        if let Ok(generation) = self.netlink.ruleset_generation().await {
-            self.rules = listing.map(|listing| KnownRules { generation, listing });
-        }
+        let Ok(generation) = self.netlink.ruleset_generation().await else { return true };
+        self.rules = listing.map(|listing| KnownRules { generation, listing });
+        before.is_none_or(|before| generation == before.wrapping_add(1))
     }
 
     /// Makes the table again if a transaction of somebody else's has changed it.

@@ -12,6 +12,9 @@ use crate::gateway::sysctl::{self, ACCEPT_RA};
 /// The folder whose switch has the plain name.
 const DEFAULT_STATE_DIR: &str = "/var/lib/vswitch";
 
+/// How often rules are made again when somebody else's transaction came in between; the last result is taken as it is.
+const ATTEMPTS: usize = 3;
+
 const FORWARDING4: &str = "ipv4/ip_forward";
 const FORWARDING6: &str = "ipv6/conf/all/forwarding";
 
@@ -36,15 +39,18 @@ impl Controller {
             self.state.publishes.iter().filter(|publish| self.has_subnet_for(publish)).cloned().collect();
         let transaction =
             if sides.is_empty() { nat::remove(&table) } else { nat::replace(&table, &sides, &publishes) };
-        if let Err(error) = nat::apply(&transaction).await {
-            // A transaction that failed left nothing.
-            self.state.has_rules = had_rules;
-            return Err(nat_failed(&error));
+        for _ in 0..ATTEMPTS {
+            let before = self.netlink.ruleset_generation().await.ok();
+            if let Err(error) = nat::apply(&transaction).await {
+                // A transaction that failed left nothing.
+                self.state.has_rules = had_rules;
+                return Err(nat_failed(&error));
+            }
+            self.state.has_rules = !sides.is_empty();
+            if self.note_rules(before).await {
+                break;
+            }
         }
-        if sides.is_empty() {
-            self.state.has_rules = false;
-        }
-        self.note_rules().await;
         self.set_switches(&sides).await
     }
 

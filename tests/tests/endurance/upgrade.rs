@@ -164,7 +164,9 @@ fn what_cannot_take_over_is_refused_and_changes_nothing() {
             "value",
             &abi.to_string(),
         ]);
-        let done = update.args(["0", "0", "0", "0", "0", "1", "0"]).output().expect("bpftool is installed");
+        // Then the most entries, the most moves and padding of `SwitchConfig`.
+        let rest = "0 0 0  0 0 1 0  64 0 0 0  0 0 0 0";
+        let done = update.args(rest.split_whitespace()).output().expect("bpftool is installed");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     };
     set_abi(77);
