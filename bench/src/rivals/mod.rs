@@ -266,7 +266,7 @@ fn around(kind: Kind, lab: &str, switch_ns: &Arc<Namespace>, scratch: &Arc<Scrat
     }
     let sink = Sink::open(&stations[3].namespace, LINK)?;
     let engine = if let Some(hook) = kind.hook() {
-        Engine::Vswitch { _switch: vswitch(hook, kind.options(), switch_ns, scratch, &stations) }
+        Engine::Vswitch { _switch: vswitch(hook, &kind.options(), switch_ns, scratch, &stations) }
     } else if kind == Kind::Bridge {
         let mut bridge = Bridge::create(switch_ns);
         for station in &stations {
@@ -288,12 +288,12 @@ fn around(kind: Kind, lab: &str, switch_ns: &Arc<Namespace>, scratch: &Arc<Scrat
 /// A vswitch with a network that has a gateway, as docker0 has one.
 fn vswitch(
     hook: Option<Hook>,
-    options: SwitchOptions,
+    options: &SwitchOptions,
     switch_ns: &Arc<Namespace>,
     scratch: &Arc<Scratch>,
     stations: &[Station],
 ) -> Switch {
-    let switch = Switch::start(switch_ns, scratch, &options);
+    let switch = Switch::start(switch_ns, scratch, options);
     switch.ok(&["network", "create", NETWORK, "--subnet", SUBNET, "--gateway", GATEWAY]);
     for station in stations {
         let options = PortOptions { hook, network: Some(NETWORK.to_owned()), ..PortOptions::default() };
