@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser;
 
 use machine::Machine;
@@ -52,6 +52,9 @@ struct Arguments {
     /// Only these rivals
     #[arg(long, value_delimiter = ',')]
     rivals: Vec<Kind>,
+    /// Another build of vswitch to measure beside this one, as rivals `other-xdp` and `other-tc`
+    #[arg(long, value_name = "BINARY")]
+    against: Option<PathBuf>,
     /// Folder for RESULTS.md, the record and the plots; the project's bench/ if not given
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -137,7 +140,13 @@ fn plan(arguments: &Arguments) -> Result<Plan> {
         bail!("no kind of work is called like {}: see --list", arguments.filters.join(", "));
     }
     let seconds = arguments.seconds.unwrap_or(if arguments.quick { 1 } else { 2 });
-    let kinds = if arguments.rivals.is_empty() { Kind::ALL.to_vec() } else { arguments.rivals.clone() };
+    let mut kinds = if arguments.rivals.is_empty() { Kind::ALL.to_vec() } else { arguments.rivals.clone() };
+    kinds.retain(|kind| !kind.is_other());
+    if let Some(binary) = &arguments.against {
+        let binary = binary.canonicalize().with_context(|| format!("--against {}", binary.display()))?;
+        rivals::OTHER_BUILD.get_or_init(|| binary);
+        kinds.extend([Kind::OtherXdp, Kind::OtherTc]);
+    }
     let rounds = arguments.rounds as usize;
     Ok(Plan { rounds, time: Duration::from_secs(seconds), works, curves, verdicts, kinds })
 }

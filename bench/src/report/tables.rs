@@ -13,7 +13,7 @@ use crate::traffic::WORKS;
 use crate::verdicts::{Baseline, VERDICTS};
 
 /// Rivals that others are compared with in the tables.
-const BASES: [&str; 3] = ["veth", "bridge", "docker0"];
+const BASES: [&str; 5] = ["veth", "bridge", "docker0", "other-xdp", "other-tc"];
 
 /// The whole page.
 pub(super) fn page(record: &Record, baseline: Option<&Baseline>) -> String {
@@ -59,7 +59,8 @@ fn head(page: &mut String, record: &Record) {
         if machine.was_quiet() { "" } else { ": **the machine was not quiet, the figures are rough**" }
     );
     page.push_str("\n| rival | what it is |\n|---|---|\n");
-    for kind in Kind::ALL {
+    let took_part = |kind: &Kind| record.series.iter().any(|series| series.rival == kind.key());
+    for kind in Kind::ALL.into_iter().filter(took_part) {
         let _infallible = writeln!(page, "| `{}` | {} |", kind.key(), kind.title());
     }
 }

@@ -13,7 +13,8 @@ mod docker;
 mod ovs;
 mod outside;
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, Error, Result};
 use vswitch_common::mac::MacAddr;
@@ -35,6 +36,9 @@ const SUBNET: &str = "10.77.0.0/24";
 const GATEWAY: &str = "10.77.0.254";
 pub(crate) const PUBLISHED: u16 = 5201;
 
+/// The binary of `--against`.
+pub(crate) static OTHER_BUILD: OnceLock<PathBuf> = OnceLock::new();
+
 /// vswitch's network.
 const NETWORK: &str = "lan";
 
@@ -54,6 +58,12 @@ pub(crate) enum Kind {
     Xdp,
     /// vswitch, all ports with `--hook tc`.
     Tc,
+    /// Another build of vswitch, `--hook xdp`; see `--against`.
+    #[value(skip)]
+    OtherXdp,
+    /// The same, `--hook tc`.
+    #[value(skip)]
+    OtherTc,
     /// Open vSwitch in user space, packet sockets.
     Ovs,
     /// Open vSwitch in user space, AF_XDP sockets.
@@ -62,8 +72,18 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All, in the order of the tables.
-    pub(crate) const ALL: [Self; 8] =
-        [Self::Veth, Self::Bridge, Self::Docker, Self::Auto, Self::Xdp, Self::Tc, Self::Ovs, Self::OvsAfxdp];
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Veth,
+        Self::Bridge,
+        Self::Docker,
+        Self::Auto,
+        Self::Xdp,
+        Self::Tc,
+        Self::OtherXdp,
+        Self::OtherTc,
+        Self::Ovs,
+        Self::OvsAfxdp,
+    ];
 
     /// The name in results.
     #[must_use]
@@ -75,6 +95,8 @@ impl Kind {
             Self::Auto => "auto",
             Self::Xdp => "xdp",
             Self::Tc => "tc",
+            Self::OtherXdp => "other-xdp",
+            Self::OtherTc => "other-tc",
             Self::Ovs => "ovs",
             Self::OvsAfxdp => "ovs-afxdp",
         }
@@ -90,6 +112,8 @@ impl Kind {
             Self::Auto => "vswitch as it comes (`--hook auto`)",
             Self::Xdp => "vswitch, `--hook xdp`",
             Self::Tc => "vswitch, `--hook tc`",
+            Self::OtherXdp => "another build of vswitch, `--hook xdp`",
+            Self::OtherTc => "another build of vswitch, `--hook tc`",
             Self::Ovs => {
                 "Open vSwitch, userspace datapath, packet sockets; stations without checksum offload and TSO, which it needs"
             }
@@ -102,10 +126,27 @@ impl Kind {
     pub(crate) const fn hook(self) -> Option<Option<Hook>> {
         match self {
             Self::Auto => Some(None),
-            Self::Xdp => Some(Some(Hook::Xdp)),
-            Self::Tc => Some(Some(Hook::Tc)),
+            Self::Xdp | Self::OtherXdp => Some(Some(Hook::Xdp)),
+            Self::Tc | Self::OtherTc => Some(Some(Hook::Tc)),
             Self::Veth | Self::Bridge | Self::Docker | Self::Ovs | Self::OvsAfxdp => None,
         }
+    }
+
+    /// Whether it is a build to compare with, only there when asked for.
+    #[must_use]
+    pub(crate) const fn is_other(self) -> bool {
+        matches!(self, Self::OtherXdp | Self::OtherTc)
+    }
+
+    /// How the controller is started.
+    pub(crate) fn options(self) -> SwitchOptions {
+        let other = OTHER_BUILD.get().filter(|_| self.is_other());
+        // In place of the binary under test, which comes first of what the shell gets.
+        let launcher = other.map(|binary| {
+            let exec = format!("shift; exec {} \"$@\"", binary.display());
+            ["sh", "-c", &exec, "other"].map(str::to_owned).to_vec()
+        });
+        SwitchOptions { launcher: launcher.unwrap_or_default(), ..SwitchOptions::default() }
     }
 
     /// Whether it reaches out and publishes ports by itself.
@@ -160,9 +201,7 @@ impl Rival {
         let (stations, sink, engine) = match kind {
             Kind::Veth => pairs(&lab)?,
             Kind::Docker => docker::start(&switch_ns, &scratch)?,
-            Kind::Bridge | Kind::Auto | Kind::Xdp | Kind::Tc | Kind::Ovs | Kind::OvsAfxdp => {
-                around(kind, &lab, &switch_ns, &scratch)?
-            }
+            _ => around(kind, &lab, &switch_ns, &scratch)?,
         };
         let [a, b, x, s] = stations;
         if !matches!(kind, Kind::Veth) && kind.hook().is_none() {
@@ -227,7 +266,7 @@ fn around(kind: Kind, lab: &str, switch_ns: &Arc<Namespace>, scratch: &Arc<Scrat
     }
     let sink = Sink::open(&stations[3].namespace, LINK)?;
     let engine = if let Some(hook) = kind.hook() {
-        Engine::Vswitch { _switch: vswitch(hook, switch_ns, scratch, &stations) }
+        Engine::Vswitch { _switch: vswitch(hook, &kind.options(), switch_ns, scratch, &stations) }
     } else if kind == Kind::Bridge {
         let mut bridge = Bridge::create(switch_ns);
         for station in &stations {
@@ -249,11 +288,12 @@ fn around(kind: Kind, lab: &str, switch_ns: &Arc<Namespace>, scratch: &Arc<Scrat
 /// A vswitch with a network that has a gateway, as docker0 has one.
 fn vswitch(
     hook: Option<Hook>,
+    options: &SwitchOptions,
     switch_ns: &Arc<Namespace>,
     scratch: &Arc<Scratch>,
     stations: &[Station],
 ) -> Switch {
-    let switch = Switch::start(switch_ns, scratch, &SwitchOptions::default());
+    let switch = Switch::start(switch_ns, scratch, options);
     switch.ok(&["network", "create", NETWORK, "--subnet", SUBNET, "--gateway", GATEWAY]);
     for station in stations {
         let options = PortOptions { hook, network: Some(NETWORK.to_owned()), ..PortOptions::default() };

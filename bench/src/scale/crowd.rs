@@ -169,7 +169,7 @@ fn start(kind: Kind, switch_ns: &Arc<Namespace>, scratch: &Arc<Scratch>, extra: 
         return Ok(Engine::Bridge { _bridge: Bridge::create(switch_ns) });
     }
     let extra = extra.iter().map(ToString::to_string).collect();
-    let options = SwitchOptions { extra, ..SwitchOptions::default() };
+    let options = SwitchOptions { extra, ..kind.options() };
     kind.hook().context("only a bridge and vswitch have crowds")?;
     Ok(Engine::Vswitch(Box::new(Switch::start(switch_ns, scratch, &options))))
 }

@@ -42,7 +42,7 @@ pub(crate) const CURVES: &[&Curve] = &[
 ];
 
 /// The switches whose cost along the curves is looked at. On veth `auto` is `tc`.
-const KINDS: [Kind; 3] = [Kind::Bridge, Kind::Tc, Kind::Xdp];
+const KINDS: [Kind; 5] = [Kind::Bridge, Kind::Tc, Kind::Xdp, Kind::OtherTc, Kind::OtherXdp];
 
 /// Plays the rounds of all curves that are wanted.
 pub(crate) fn play(plan: &Plan, record: &mut Record) {
