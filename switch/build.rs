@@ -54,6 +54,9 @@ fn build() -> Result<(), String> {
     if has_log {
         cargo.args(["--features", "log"]);
     }
+    if env::var_os("CARGO_FEATURE_NEXT_ABI").is_some() {
+        cargo.args(["--features", "next-abi"]);
+    }
     cargo.arg("--target-dir").arg(&target_dir).current_dir(&root);
 
     let again = "if the toolchain is at fault, delete .tools/ebpf-toolchain and run `cargo xtask setup`";

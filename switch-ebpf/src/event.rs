@@ -1,13 +1,14 @@
-//! What goes up to the controller: notices and punted frames.
+//! What goes up to the controller: notices, punted frames, and copies of messages about multicast membership.
 
 use vswitch_common::abi::ring;
 use vswitch_common::event::{Notice, NoticeKind, PuntRecord};
-use vswitch_common::limits::PUNT_FRAME_BYTES;
+use vswitch_common::frame::ETHERNET_BYTES;
+use vswitch_common::limits::{PUNT_FRAME_BYTES, SNOOP_BYTES};
 use vswitch_common::port::PortId;
 use vswitch_common::verdict::Punt;
 
 use crate::maps;
-use crate::packet::Frame;
+use crate::packet::{Frame, TcFrame};
 use crate::pipeline::Decision;
 
 /// Bytes of an ARP request with its Ethernet header: what a punt carries at least.
@@ -80,4 +81,22 @@ pub(crate) fn punt(frame: &impl Frame, decision: &Decision, why: Punt) -> bool {
     });
     record.submit(0);
     true
+}
+
+/// Hands the controller a copy of a message about membership, within the port's share of its time.
+#[inline(always)]
+pub(crate) fn snoop(frame: &TcFrame, decision: &Decision) {
+    if !maps::take_snoop_token(decision.ingress, decision.now_ns) {
+        return maps::count_lost(ring::SNOOPS);
+    }
+    let Some(record) = maps::snoop() else { return };
+    let length = frame.length() - ETHERNET_BYTES as u32;
+    record.domain = decision.domain.0;
+    record.port = decision.ingress.0;
+    record.ethertype = decision.ethernet.ethertype;
+    record.length = if length > u16::MAX as u32 { u16::MAX } else { length as u16 };
+    let carried = if length > SNOOP_BYTES as u32 { SNOOP_BYTES as u32 } else { length };
+    if !frame.copy_part(ETHERNET_BYTES, carried, &mut record.bytes) || !maps::publish_snoop(record, carried) {
+        maps::count_lost(ring::SNOOPS);
+    }
 }

@@ -1,4 +1,4 @@
-//! Flooding: a copy to each member of the network but the ingress. There is this one mechanism; XDP passes floods up to it.
+//! Flooding: a copy to each member of a list but the ingress: the network's, or a multicast group's. There is this one mechanism; XDP passes floods up to it.
 //!
 //! In a VLAN some members want the frame tagged and some untagged. The list is gone through twice: first for those who want
 //! it as it is, then, with the tag pushed or popped once, for the others.
@@ -14,11 +14,51 @@ use crate::packet::{Frame as _, Round, TcFrame, repeat};
 use crate::pipeline::Ingress;
 use crate::{clock, count, egress, maps, port, vlan};
 
+/// Who is to get a copy: the ports of a flood list.
+#[derive(Clone, Copy)]
+pub(crate) struct List {
+    number: u16,
+    places: u32,
+    /// Not 0: those who asked for it, whatever is flooded to them.
+    is_asked_for: u32,
+}
+
+impl List {
+    /// Nobody.
+    pub(crate) const NOBODY: Self = Self { number: 0, places: 0, is_asked_for: 0 };
+
+    /// All ports of the ingress's network that floods leave by.
+    #[inline(always)]
+    pub(crate) fn of_network(ingress: Ingress) -> Self {
+        let places = maps::network(ingress.config.network).map_or(0, |network| network.places);
+        Self { number: ingress.config.network, places, is_asked_for: 0 }
+    }
+
+    /// All of them, for a frame that each must hear.
+    #[inline(always)]
+    pub(crate) fn of_all(ingress: Ingress) -> Self {
+        Self { is_asked_for: 1, ..Self::of_network(ingress) }
+    }
+
+    /// The members of a multicast group.
+    #[inline(always)]
+    pub(crate) fn of_group(number: u16, places: u16) -> Self {
+        Self { number, places: places as u32, is_asked_for: 1 }
+    }
+
+    /// Why a frame goes nowhere that has nobody else on its list.
+    #[inline(always)]
+    pub(crate) fn nobody(self) -> DropReason {
+        if self.is_asked_for != 0 { DropReason::NobodyJoined } else { DropReason::NobodyToFlood }
+    }
+}
+
 /// What a round of the loop needs; the same for all rounds of a pass but for `is_counted`. A count of copies would be another
 /// state for the verifier each round, and the loop would never converge.
 struct Flood<'a> {
     frame: &'a TcFrame,
     ingress: Ingress,
+    list: List,
     bytes: u32,
     segments: u32,
     now_ns: u64,
@@ -29,13 +69,13 @@ struct Flood<'a> {
 
 /// Sends the copies and says whether there was anybody to send one to.
 #[inline(always)]
-pub(crate) fn flood(frame: &TcFrame, ingress: Ingress, vid: u16) -> bool {
-    let places = maps::network(ingress.config.network).map_or(0, |network| network.places);
-    let rounds = if places < FLOOD_MEMBERS { places } else { FLOOD_MEMBERS };
+pub(crate) fn flood(frame: &TcFrame, ingress: Ingress, vid: u16, list: List) -> bool {
+    let rounds = if list.places < FLOOD_MEMBERS { list.places } else { FLOOD_MEMBERS };
     let tag = frame.tag();
     let mut flood = Flood {
         frame,
         ingress,
+        list,
         bytes: frame.length(),
         segments: frame.segments(),
         now_ns: clock::now_ns(),
@@ -69,7 +109,7 @@ impl Flood<'_> {
     /// Whether the member gets a copy of the frame in its present form.
     #[inline(always)]
     fn is_for(&self, id: PortId, config: &PortConfig) -> bool {
-        match wanted(self.ingress, id, config, self.vid, self.now_ns) {
+        match wanted(self.ingress, self.list, id, config, self.vid, self.now_ns) {
             Ok(wanted) => !wanted.differs_from(Form(self.form)),
             Err(_) => false,
         }
@@ -80,12 +120,13 @@ impl Flood<'_> {
 #[inline(always)]
 fn wanted(
     ingress: Ingress,
+    list: List,
     id: PortId,
     config: &PortConfig,
     vid: u16,
     now_ns: u64,
 ) -> Result<Form, DropReason> {
-    if !config.has(flag::FLOOD) {
+    if !(config.has(flag::FLOOD) || list.is_asked_for != 0) {
         return Err(DropReason::NobodyToFlood);
     }
     policy::may_leave((ingress.id, ingress.config), (id, config))?;
@@ -97,11 +138,10 @@ fn wanted(
 
 /// Writes down for a trace what the flood would do at each member, and says whether there is anybody to send a copy to.
 #[inline(always)]
-pub(crate) fn foresee(frame: &TcFrame, ingress: Ingress, vid: u16, number: u32) -> bool {
-    let places = maps::network(ingress.config.network).map_or(0, |network| network.places);
-    let rounds = if places < FLOOD_MEMBERS { places } else { FLOOD_MEMBERS };
+pub(crate) fn foresee(frame: &TcFrame, ingress: Ingress, vid: u16, list: List, number: u32) -> bool {
+    let rounds = if list.places < FLOOD_MEMBERS { list.places } else { FLOOD_MEMBERS };
     let now_ns = clock::now_ns();
-    let mut foresight = Foresight { frame, ingress, vid, number, now_ns, is_counted: 0 };
+    let mut foresight = Foresight { frame, ingress, list, vid, number, now_ns, is_counted: 0 };
     repeat(rounds, &mut foresight);
     foresight.is_counted != 0
 }
@@ -110,6 +150,7 @@ pub(crate) fn foresee(frame: &TcFrame, ingress: Ingress, vid: u16, number: u32) 
 struct Foresight<'a> {
     frame: &'a TcFrame,
     ingress: Ingress,
+    list: List,
     vid: u16,
     number: u32,
     now_ns: u64,
@@ -119,9 +160,9 @@ struct Foresight<'a> {
 impl Round for Foresight<'_> {
     #[inline(always)]
     fn run(&mut self, index: u32) {
-        let Some(id) = maps::member(self.ingress.config.network, index as u16) else { return };
+        let Some(id) = maps::member(self.list.number, index as u16) else { return };
         let Some(config) = maps::port(id) else { return };
-        let copied = match wanted(self.ingress, id, config, self.vid, self.now_ns) {
+        let copied = match wanted(self.ingress, self.list, id, config, self.vid, self.now_ns) {
             Ok(form) => {
                 self.is_counted = 1;
                 if egress::fits(self.frame, config) {
@@ -137,10 +178,10 @@ impl Round for Foresight<'_> {
 }
 
 impl Round for Flood<'_> {
-    /// Sends a copy to the member at place `index` of the network's flood list, if there is one that may have it.
+    /// Sends a copy to the member at place `index` of the list, if there is one that may have it.
     #[inline(always)]
     fn run(&mut self, index: u32) {
-        let Some(id) = maps::member(self.ingress.config.network, index as u16) else { return };
+        let Some(id) = maps::member(self.list.number, index as u16) else { return };
         let Some(config) = maps::port(id) else { return };
         if !self.is_for(id, config) {
             return;

@@ -18,6 +18,7 @@ mod guard;
 mod learn;
 mod flap;
 mod respond;
+mod multicast;
 mod lookup;
 
 mod tc;
@@ -59,12 +60,14 @@ pub fn vswitch_tc(context: TcContext) -> i32 {
     let Some(decision) = maps::decision() else { return TC_ACT_SHOT };
     pipeline::decide(&frame, decision);
     let decision = maps::reread(decision);
+    pipeline::narrow(&frame, decision);
+    let decision = maps::reread(decision);
     log::decision(&frame.0, "tc", decision);
     tc::act(&frame, decision)
 }
 
-/// Floods a frame that the controller had been given. Run by `BPF_PROG_TEST_RUN` with the port it came from in `cb[0]`;
-/// attached nowhere.
+/// Floods a frame that the controller had been given, or one of its own. Run by `BPF_PROG_TEST_RUN` with the port it came
+/// from, or nobody's, in `cb[0]`; attached nowhere.
 #[classifier]
 pub fn vswitch_flood(context: TcContext) -> i32 {
     tc::flood_for_controller(&TcFrame::new(context))
@@ -78,6 +81,8 @@ pub fn vswitch_trace(context: TcContext) -> i32 {
     let Some(decision) = maps::traced_decision() else { return 0 };
     frame.shape();
     pipeline::decide(&frame, decision);
+    let decision = maps::reread(decision);
+    pipeline::narrow(&frame, decision);
     trace::at_tc(&frame, maps::reread(decision)) as i32
 }
 

@@ -2,31 +2,38 @@
 //!
 //! | map | programs | controller | who wins |
 //! |---|---|---|---|
-//! | `CONFIG` `HEARTBEAT` `LINKS` `PORTS` `NETWORKS` `MEMBERS` `NEIGHBOURS` `TARGETS` `DELETED` `VLANS` `GUARDS` | read | writes | – |
+//! | `CONFIG` `HEARTBEAT` `LINKS` `PORTS` `NETWORKS` `MEMBERS` `GROUPS` `NEIGHBOURS` `TARGETS` `DELETED` `VLANS` `GUARDS` | read | writes | – |
 //! | `MOVES` | write | – | – |
 //! | `QUARANTINES` | begin | clears | the last write; a quarantine that begins meanwhile begins again with the next frame in the loop |
-//! | `COUNTERS` `LEARNED` `PUNT_BUCKETS` `STORMS` `LOST` | write | reads | – |
+//! | `COUNTERS` `LEARNED` `PUNT_BUCKETS` `SNOOP_BUCKETS` `STORMS` `LOST` | write | reads | – |
 //! | `TRACE` `TRACE_COPIES` | the trace programs write | reads, and runs one at a time | – |
 //! | `FDB` | insert dynamic entries, refresh, move | inserts permanent entries, deletes any | the last write; a station deleted while it speaks is learned again with its next frame |
-//! | `EVENTS` `PUNTS` | produce | consumes | – |
+//! | `EVENTS` `PUNTS` `SNOOPS` | produce | consumes | – |
+
+mod stations;
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, DevMap, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use vswitch_common::abi::{Bucket, SwitchConfig, ring};
+use vswitch_common::event::{SNOOP_HEAD, SnoopRecord};
 use vswitch_common::fdb::{FdbEntry, FdbKey};
 use vswitch_common::flap::{Moves, Quarantine};
 use vswitch_common::guard::GuardKey;
-use vswitch_common::limits;
-use vswitch_common::mac::MacAddr;
+use vswitch_common::limits::{self, SNOOP_BYTES};
+use vswitch_common::multicast::{GroupKey, GroupList};
 use vswitch_common::nd::PACKET_BYTES;
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{MemberKey, NetworkConfig, PortConfig, PortId};
 use vswitch_common::stats::PortCounters;
-use vswitch_common::storm::{self, StormKind};
+use vswitch_common::storm::{self, StormKind, StormLimit};
 use vswitch_common::trace::{Copied, TraceRecord};
 use vswitch_common::vlan::VlanSet;
 
 use crate::pipeline::Decision;
+pub(crate) use stations::{
+    add_learned, begin_quarantine, dynamic_entries, fdb, fdb_insert, fdb_move, fdb_refresh, is_pinned_to,
+    note_move, quarantine,
+};
 
 /// `BPF_F_NO_PREALLOC`: memory only for entries that exist.
 const NO_PREALLOC: u32 = 1;
@@ -44,7 +51,10 @@ static PORTS: Array<PortConfig> = Array::with_max_entries(limits::PORTS, 0);
 #[map]
 static NETWORKS: Array<NetworkConfig> = Array::with_max_entries(limits::NETWORKS, 0);
 #[map]
-static MEMBERS: HashMap<MemberKey, u32> = HashMap::with_max_entries(limits::PORTS, 0);
+static MEMBERS: HashMap<MemberKey, u32> =
+    HashMap::with_max_entries(limits::PORTS + limits::MULTICAST_MEMBERS, NO_PREALLOC);
+#[map]
+static GROUPS: HashMap<GroupKey, GroupList> = HashMap::with_max_entries(limits::MULTICAST_LISTS, NO_PREALLOC);
 #[map]
 static FDB: HashMap<FdbKey, FdbEntry> =
     HashMap::with_max_entries(limits::FDB_DYNAMIC_DEFAULT + limits::FDB_STATIC_RESERVE, 0);
@@ -59,6 +69,8 @@ static NEIGHBOURS: HashMap<NeighbourKey, Neighbour> =
 static COUNTERS: PerCpuArray<PortCounters> = PerCpuArray::with_max_entries(limits::PORTS, 0);
 #[map]
 static PUNT_BUCKETS: Array<Bucket> = Array::with_max_entries(limits::PORTS, 0);
+#[map]
+static SNOOP_BUCKETS: Array<Bucket> = Array::with_max_entries(limits::PORTS, 0);
 #[map]
 pub(crate) static TARGETS: DevMap = DevMap::with_max_entries(limits::PORTS, 0);
 #[map]
@@ -75,6 +87,10 @@ static QUARANTINES: Array<Quarantine> = Array::with_max_entries(limits::PORTS, 0
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(limits::EVENT_RING_BYTES, 0);
 #[map]
 pub(crate) static PUNTS: RingBuf = RingBuf::with_byte_size(limits::PUNT_RING_BYTES, 0);
+#[map]
+static SNOOPS: RingBuf = RingBuf::with_byte_size(limits::SNOOP_RING_BYTES, 0);
+#[map]
+static SNOOP: PerCpuArray<SnoopRecord> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static DECISION: PerCpuArray<Decision> = PerCpuArray::with_max_entries(2, 0);
 #[map]
@@ -98,6 +114,12 @@ pub(crate) fn heartbeat_ns() -> u64 {
     HEARTBEAT.get(0).map_or(0, |beat| *beat)
 }
 
+/// Whether the controller has not lived for a while: what it knew may be stale.
+#[inline(always)]
+pub(crate) fn is_controller_away(now_ns: u64) -> bool {
+    now_ns.saturating_sub(heartbeat_ns()) > limits::HEARTBEAT_STALE_NS
+}
+
 /// The port of a link.
 #[inline(always)]
 pub(crate) fn port_of_link(ifindex: u32) -> Option<PortId> {
@@ -117,7 +139,14 @@ pub(crate) fn network(network: u16) -> Option<&'static NetworkConfig> {
     NETWORKS.get(u32::from(network))
 }
 
-/// The port at a place of a network's flood list.
+/// The flood list of a group, or [`GroupList::NONE`].
+#[inline(always)]
+pub(crate) fn group(key: &GroupKey) -> GroupList {
+    // SAFETY: the controller replaces values whole, and they stay readable for the whole program.
+    unsafe { GROUPS.get(key) }.copied().unwrap_or(GroupList::NONE)
+}
+
+/// The port at a place of a flood list.
 #[inline(always)]
 pub(crate) fn member(network: u16, index: u16) -> Option<PortId> {
     // SAFETY: as for `LINKS`.
@@ -139,10 +168,10 @@ pub(crate) fn is_given(key: GuardKey) -> bool {
 /// Whether a port may flood one more frame of a kind. If so it is counted, unless somebody only asks. CPUs that race grant
 /// a frame too many.
 #[inline(always)]
-pub(crate) fn storm_token(port: PortId, kind: StormKind, now_ns: u64, interval_ns: u32, how: Spend) -> bool {
+pub(crate) fn storm_token(port: PortId, kind: StormKind, now_ns: u64, limit: StormLimit, how: Spend) -> bool {
     let Some(due) = STORMS.get_ptr_mut(port.index() * 4 + kind as u32) else { return false };
     // SAFETY: an aligned word of a live map value, read and stored whole.
-    match storm::take(unsafe { due.read_volatile() }, now_ns, interval_ns) {
+    match storm::take(unsafe { due.read_volatile() }, now_ns, limit) {
         Some(next) => {
             if how == Spend::Take {
                 // SAFETY: as above.
@@ -170,110 +199,33 @@ pub(crate) fn neighbour(key: NeighbourKey) -> Option<Neighbour> {
     unsafe { NEIGHBOURS.get(key) }.copied()
 }
 
-/// What the FDB holds, or [`FdbEntry::NONE`]. The copy's two words may be from before and after a concurrent move, which is harmless: either
-/// place was right a moment ago.
-#[inline(always)]
-pub(crate) fn fdb(key: FdbKey) -> FdbEntry {
-    // SAFETY: map values stay readable for the whole program; words are read whole.
-    unsafe { FDB.get(key) }.copied().unwrap_or(FdbEntry::NONE)
-}
-
-/// Adds an entry unless there is one. False if there is, or no room.
-#[inline(always)]
-pub(crate) fn fdb_insert(key: FdbKey, entry: &FdbEntry) -> bool {
-    FDB.insert(key, entry, NO_EXIST).is_ok()
-}
-
-/// Writes an entry's last-seen.
-#[inline(always)]
-pub(crate) fn fdb_refresh(key: FdbKey, now_ns: u64) {
-    if let Some(entry) = FDB.get_ptr_mut(key) {
-        // SAFETY: map values are 8-byte aligned and stay writable for the whole program; the word is stored whole.
-        unsafe { (&raw mut (*entry).seen_ns).write_volatile(now_ns) };
-    }
-}
-
-/// Writes an entry's place and last-seen. Two CPUs that move the same station at once leave it at one of both ports; the
-/// counts of dynamic entries may then be off by one, which the controller's sweep mends.
-#[inline(always)]
-pub(crate) fn fdb_move(key: FdbKey, to: &FdbEntry) -> bool {
-    let Some(entry) = FDB.get_ptr_mut(key) else {
-        return false;
-    };
-    // SAFETY: `port`, `flags` and `epoch` are the first, 8-byte aligned word of a live map value; both words are stored
-    // whole, so that a reader sees either place but no mixture.
-    unsafe {
-        entry.cast::<u64>().write_volatile(to.place());
-        (&raw mut (*entry).seen_ns).write_volatile(to.seen_ns);
-    }
-    true
-}
-
-/// Counts one more move of a station, away from `from`; returns its record, or none if it is the first. CPUs that race lose
-/// a count, no more.
-#[inline(always)]
-pub(crate) fn note_move(key: FdbKey, from: PortId, now_ns: u64) -> Option<&'static mut Moves> {
-    let Some(moves) = MOVES.get_ptr_mut(key) else {
-        // Without memory for it, the next move counts as the first.
-        let _forgotten = MOVES.insert(key, Moves::first(from, now_ns), 0);
-        return None;
-    };
-    // SAFETY: a live map value of aligned words, in which every mixture of two writers' words is a record.
-    let moves = unsafe { &mut *moves };
-    moves.note(from, now_ns);
-    Some(moves)
-}
-
-/// Whether a station is pinned to a port because it flapped.
-#[inline(always)]
-pub(crate) fn is_pinned_to(key: FdbKey, port: PortId, now_ns: u64) -> bool {
-    // SAFETY: as in `note_move`.
-    unsafe { MOVES.get(key) }.is_some_and(|moves| moves.is_pinned_to(port, now_ns))
-}
-
-/// A port's quarantine, now or lately.
-#[inline(always)]
-pub(crate) fn quarantine(port: PortId) -> Option<&'static Quarantine> {
-    QUARANTINES.get(port.index())
-}
-
-/// Quarantines a port, counts it where the controller looks, and says until when.
-#[inline(always)]
-pub(crate) fn begin_quarantine(port: PortId, mac: MacAddr, older: PortId, other: PortId, now_ns: u64) -> u64 {
-    if let Some(sum) = QUARANTINES.get_ptr_mut(PortId::NOBODY.index()) {
-        // SAFETY: an aligned word of a live map value; programs only ever add to it atomically.
-        unsafe { atomic_add(&raw mut (*sum).count, 1) };
-    }
-    let Some(quarantine) = QUARANTINES.get_ptr_mut(port.index()) else { return now_ns };
-    // SAFETY: a live map value of aligned words; two CPUs that quarantine a port at once mean the same.
-    let quarantine = unsafe { &mut *quarantine };
-    quarantine.begin(mac, older, other, now_ns);
-    quarantine.until_ns
-}
-
-/// Dynamic entries of a port, or with [`PortId::NOBODY`] of all.
-#[inline(always)]
-pub(crate) fn dynamic_entries(port: PortId) -> u64 {
-    let learned = LEARNED.get(port.index()).map_or(0, |n| *n);
-    let deleted = DELETED.get(port.index()).map_or(0, |n| *n);
-    learned.wrapping_sub(deleted)
-}
-
-/// Counts dynamic entries learned (or with −1 lost to another port).
-#[inline(always)]
-pub(crate) fn add_learned(port: PortId, change: i64) {
-    if let Some(learned) = LEARNED.get_ptr_mut(port.index()) {
-        // SAFETY: an aligned word of a live map value; programs only ever add to it atomically.
-        unsafe { atomic_add(learned, change as u64) };
-    }
-}
-
 /// Room for one packet that would not fit on the stack, this CPU's. Whoever asks for it uses it up before it asks again.
 #[inline(always)]
 pub(crate) fn scratch() -> Option<&'static mut [u8; PACKET_BYTES]> {
     let scratch = SCRATCH.get_ptr_mut(0)?;
     // SAFETY: per-CPU value, and programs do not migrate; callers hold one at a time.
     Some(unsafe { &mut *scratch })
+}
+
+/// Room to put a message about membership together in, this CPU's.
+#[inline(always)]
+pub(crate) fn snoop() -> Option<&'static mut SnoopRecord> {
+    let record = SNOOP.get_ptr_mut(0)?;
+    // SAFETY: as for the scratch room.
+    Some(unsafe { &mut *record })
+}
+
+/// Puts a message about membership, of which `carried` bytes are there, into its ring; false if that is full.
+#[inline(always)]
+pub(crate) fn publish_snoop(record: &SnoopRecord, carried: u32) -> bool {
+    let carried = opaque(u64::from(carried)) as usize;
+    if carried > SNOOP_BYTES {
+        return false;
+    }
+    let start = core::ptr::from_ref(record).cast::<u8>();
+    // SAFETY: the head and `carried` bytes behind it are within the record, all of whose bytes are initialised.
+    let bytes = unsafe { core::slice::from_raw_parts(start, SNOOP_HEAD + carried) };
+    SNOOPS.output::<[u8]>(bytes, 0).is_ok()
 }
 
 /// Where this CPU's program puts its decision. A program that a copy of the frame meets before this one ends puts its own
@@ -314,13 +266,12 @@ pub(crate) fn write_copied(port: PortId, copied: Copied) {
     }
 }
 
-/// The decision, of which the compiler shall forget what it has put there: or it would carry the values on in registers, and
-/// the verifier would follow each way that they came.
+/// The decision, of which the compiler shall forget what it put there: the verifier would follow each way that it came.
 #[inline(always)]
-pub(crate) fn reread(decision: &'static mut Decision) -> &'static Decision {
+pub(crate) fn reread(decision: &'static mut Decision) -> &'static mut Decision {
     let address = opaque(core::ptr::from_mut(decision) as u64);
     // SAFETY: still the exclusive reference that came in.
-    unsafe { &*(address as *const Decision) }
+    unsafe { &mut *(address as *mut Decision) }
 }
 
 /// The same value, of which the compiler knows nothing any more.
@@ -350,11 +301,22 @@ pub(crate) fn with_counters(port: PortId, count: impl FnOnce(&mut PortCounters))
 /// Whether there is a punt left of the port's share; if it is to be taken, it is spent.
 #[inline(always)]
 pub(crate) fn punt_token(port: PortId, now_ns: u64, how: Spend) -> bool {
-    let Some(bucket) = PUNT_BUCKETS.get_ptr_mut(port.index()) else {
+    token(PUNT_BUCKETS.get_ptr_mut(port.index()), now_ns, limits::PUNTS_PER_PORT_S, how)
+}
+
+/// Spends one message about membership of the port's share; false if there is none left.
+#[inline(always)]
+pub(crate) fn take_snoop_token(port: PortId, now_ns: u64) -> bool {
+    token(SNOOP_BUCKETS.get_ptr_mut(port.index()), now_ns, limits::SNOOPS_PER_PORT_S, Spend::Take)
+}
+
+#[inline(always)]
+fn token(bucket: Option<*mut Bucket>, now_ns: u64, per_second: u32, how: Spend) -> bool {
+    let Some(bucket) = bucket else {
         return false;
     };
     // SAFETY: a live map value of two aligned words; a race between CPUs grants a token too many, no more.
-    let after = unsafe { *bucket }.take(now_ns, limits::PUNTS_PER_PORT_S);
+    let after = unsafe { *bucket }.take(now_ns, per_second);
     match after {
         Some(_) if how == Spend::Ask => true,
         Some(after) => {

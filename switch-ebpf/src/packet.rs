@@ -17,6 +17,7 @@ use vswitch_common::nd;
 use vswitch_common::trace::control;
 use vswitch_common::vlan::{Form, Tag};
 
+use crate::maps;
 use crate::parse::Headers;
 
 /// `PACKET_HOST` of `linux/if_packet.h`: the frame is for the receiving host.
@@ -225,12 +226,26 @@ impl TcFrame {
         let (skb, length, tag) = (self.0.skb.skb, self.control(control::LENGTH), self.control(control::TAG));
         // SAFETY: the kernel's own context, and numbers. Where the kernel refuses, the trace is of a shorter frame.
         unsafe {
-            if length != 0 {
+            if length != self.length() {
                 bpf_skb_change_tail(skb, length, 0);
             }
             if tag != 0 {
                 bpf_skb_vlan_push(skb, ((tag >> 16) as u16).to_be(), tag as u16);
             }
+        }
+    }
+
+    /// The first `length` bytes from `offset` on, of a buffer that has room for them; false if the frame is shorter.
+    #[inline(always)]
+    pub(crate) fn copy_part<const N: usize>(&self, offset: usize, length: u32, bytes: &mut [u8; N]) -> bool {
+        // Compared as it is passed, or the verifier would know the bounds of another register.
+        let length = maps::opaque(u64::from(length));
+        if length == 0 || length > N as u64 {
+            return false;
+        }
+        // SAFETY: the buffer is N bytes long, and so much or less is written; the helper checks against the frame's length.
+        unsafe {
+            bpf_skb_load_bytes(self.0.as_ptr(), offset as u32, bytes.as_mut_ptr().cast(), length as u32) == 0
         }
     }
 

@@ -1,4 +1,5 @@
-//! The way of one frame: parse → port → vlan → guard → learn → respond → lookup. Read this first.
+//! The way of one frame: parse → port → vlan → guard → learn → respond → lookup → multicast. Read this
+//! first.
 //!
 //! `decide` only reads. What it finds out is a [`Decision`], which the hook's `act` carries out: learn, count, deliver.
 //! So a frame that the XDP program passes up to the tc program behind it is decided twice and carried out once, and
@@ -8,13 +9,15 @@ use vswitch_common::domain::DomainId;
 use vswitch_common::fdb::{FdbEntry, FdbKey, Learn};
 use vswitch_common::frame::{Arp, Ethernet};
 use vswitch_common::mac::MacAddr;
+use vswitch_common::multicast::{GroupKey, Kind};
 use vswitch_common::nd::Message;
 use vswitch_common::port::{PortConfig, PortId};
 use vswitch_common::verdict::{DropReason, Packed, Verdict};
 use vswitch_common::vlan::Tag;
 
+use crate::flood::List;
 use crate::packet::Frame;
-use crate::{clock, guard, learn, lookup, parse, port, respond, vlan};
+use crate::{clock, guard, learn, lookup, multicast, parse, port, respond, vlan};
 
 /// The port a frame came in by.
 #[derive(Clone, Copy)]
@@ -49,9 +52,12 @@ pub(crate) struct Decision {
     pub(crate) ethernet: Ethernet,
     pub(crate) arp: Arp,
     pub(crate) nd: Message,
+    pub(crate) multicast: Kind,
+    pub(crate) group: GroupKey,
     pub(crate) now_ns: u64,
     pub(crate) lesson: Lesson,
     pub(crate) verdict: Packed,
+    pub(crate) list: List,
 }
 
 impl Decision {
@@ -65,6 +71,9 @@ impl Decision {
         ethernet: Ethernet { destination: MacAddr::ZERO, source: MacAddr::ZERO, ethertype: 0 },
         arp: Arp::NONE,
         nd: Message::NONE,
+        multicast: Kind::Other,
+        group: GroupKey::routers(DomainId(0), 0),
+        list: List::NOBODY,
         now_ns: 0,
         lesson: Lesson { learn: Learn::Keep, entry: FdbEntry::NONE },
         verdict: Packed::UNDECIDED,
@@ -95,6 +104,7 @@ pub(crate) struct Lesson {
 pub(crate) fn decide(frame: &impl Frame, decision: &mut Decision) {
     let ingress = port::ingress(frame);
     decision.ingress = ingress.id;
+    decision.multicast = Kind::Other;
     let headers = match parse::headers(frame) {
         Ok(headers) => headers,
         Err(reason) => return decision.refuse(reason),
@@ -117,6 +127,21 @@ pub(crate) fn decide(frame: &impl Frame, decision: &mut Decision) {
     decision.verdict = respond::answer(decision, ingress);
     if !decision.verdict.is_decided() {
         decision.verdict = lookup::destination(decision, ingress);
+    }
+}
+
+/// Says who gets a flood, and narrows it down to those who want it if it is multicast: the last stage. One for the tc hook, which
+/// floods, and apart, for it begins where all ways through [`decide`] have met.
+#[inline(always)]
+pub(crate) fn narrow(frame: &impl Frame, decision: &mut Decision) {
+    let destination = decision.ethernet.destination;
+    if !matches!(decision.verdict.unpack(), Verdict::Flood(_)) {
+        return;
+    }
+    decision.list = List::of_network(port::of(decision.ingress));
+    if destination.is_group() && !destination.is_broadcast() {
+        multicast::look(frame, decision);
+        multicast::narrow(decision);
     }
 }
 

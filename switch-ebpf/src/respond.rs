@@ -4,7 +4,6 @@
 //! go their normal way.
 
 use vswitch_common::fdb;
-use vswitch_common::limits::HEARTBEAT_STALE_NS;
 use vswitch_common::mac::MacAddr;
 use vswitch_common::neighbour::NeighbourKey;
 use vswitch_common::policy;
@@ -30,7 +29,7 @@ pub(crate) fn answer(decision: &Decision, ingress: Ingress) -> Packed {
     }
     match maps::neighbour(NeighbourKey::v4(decision.domain, arp.target_ip)) {
         Some(known) if can_reach(decision, ingress, known.mac()) => Verdict::Answer(known.mac()).pack(),
-        _ if decision.now_ns.saturating_sub(maps::heartbeat_ns()) > HEARTBEAT_STALE_NS => Packed::UNDECIDED,
+        _ if maps::is_controller_away(decision.now_ns) => Packed::UNDECIDED,
         _ => Verdict::Punt(Punt::UnknownTarget).pack(),
     }
 }

@@ -3,11 +3,12 @@
 use aya_ebpf::bindings::{TC_ACT_OK, TC_ACT_SHOT};
 use vswitch_common::frame::{ETHERNET_BYTES, Ethernet};
 use vswitch_common::mac::MacAddr;
-use vswitch_common::port::PortId;
+use vswitch_common::port::{PortId, flag};
 use vswitch_common::storm::StormKind;
 use vswitch_common::verdict::{DropReason, Punt, Verdict};
 use vswitch_common::vlan::Form;
 
+use crate::flood::List;
 use crate::maps::Spend;
 use crate::packet::{Frame as _, TcFrame};
 use crate::pipeline::{Decision, Ingress, Standing};
@@ -27,10 +28,12 @@ pub(crate) fn act(frame: &TcFrame, decision: &Decision) -> i32 {
     match decision.verdict.unpack() {
         Verdict::Forward(port, form) => forward(frame, decision, port, form, is_born),
         // What the controller gets it floods, mostly: it counts as what it is.
-        Verdict::Flood(_) | Verdict::Punt(_) if !is_within_storm_limit(decision, ingress, Spend::Take) => {
+        Verdict::Flood(_) | Verdict::Group(..) | Verdict::Punt(_)
+            if !is_within_storm_limit(decision, ingress, Spend::Take) =>
+        {
             end(frame, ingress.id, StormKind::of(decision.ethernet.destination).reason())
         }
-        Verdict::Flood(_) => flood_or_end(frame, ingress, decision.vid),
+        Verdict::Flood(_) | Verdict::Group(..) => spread(frame, decision, ingress),
         Verdict::Answer(owner) => answer(frame, decision, ingress, owner),
         Verdict::Punt(why) => punt(frame, decision, why),
         Verdict::Local => TC_ACT_OK,
@@ -38,12 +41,18 @@ pub(crate) fn act(frame: &TcFrame, decision: &Decision) -> i32 {
     }
 }
 
-/// Floods on behalf of the controller, which punted frames go to.
+/// Floods on behalf of the controller, which punted frames go to. A frame of its own comes from nobody's port, which then says
+/// the network.
 #[inline(always)]
 pub(crate) fn flood_for_controller(frame: &TcFrame) -> i32 {
     let (id, vid) = (PortId(frame.control(0) as u16), frame.control(1) as u16);
     match maps::port(id) {
-        Some(config) => flood_or_end(frame, Ingress { id, config }, vid),
+        Some(config) => {
+            let ingress = Ingress { id, config };
+            let is_own = id.0 == PortId::NOBODY.0;
+            let list = if is_own { List::of_all(ingress) } else { List::of_network(ingress) };
+            flood_or_end(frame, ingress, vid, list)
+        }
         None => TC_ACT_SHOT,
     }
 }
@@ -67,17 +76,22 @@ fn forward(frame: &TcFrame, decision: &Decision, port: PortId, form: Form, is_bo
 #[inline(always)]
 pub(crate) fn is_within_storm_limit(decision: &Decision, ingress: Ingress, how: Spend) -> bool {
     let kind = StormKind::of(decision.ethernet.destination);
-    let interval_ns = ingress.config.storm_interval_ns[kind as usize];
-    interval_ns == 0 || maps::storm_token(ingress.id, kind, decision.now_ns, interval_ns, how)
+    let limit = ingress.config.storm_limit(kind);
+    limit.interval_ns == 0 || maps::storm_token(ingress.id, kind, decision.now_ns, limit, how)
+}
+
+/// Tells the controller if it is about membership, and sends the copies.
+#[inline(always)]
+fn spread(frame: &TcFrame, decision: &Decision, ingress: Ingress) -> i32 {
+    if decision.multicast.is_telling() && ingress.config.has(flag::SNOOPED) {
+        event::snoop(frame, decision);
+    }
+    flood_or_end(frame, ingress, decision.vid, decision.list)
 }
 
 #[inline(always)]
-fn flood_or_end(frame: &TcFrame, ingress: Ingress, vid: u16) -> i32 {
-    if flood::flood(frame, ingress, vid) {
-        TC_ACT_SHOT
-    } else {
-        end(frame, ingress.id, DropReason::NobodyToFlood)
-    }
+fn flood_or_end(frame: &TcFrame, ingress: Ingress, vid: u16, list: List) -> i32 {
+    if flood::flood(frame, ingress, vid, list) { TC_ACT_SHOT } else { end(frame, ingress.id, list.nobody()) }
 }
 
 /// Turns the request around into the reply of `owner`.

@@ -44,14 +44,17 @@ fn tc_end(frame: &TcFrame, decision: &Decision, ingress: Ingress) -> End {
             Ok(_) => End::by(Ending::Carried),
             Err(reason) => End::dropped(reason),
         },
-        Verdict::Flood(_) | Verdict::Punt(_) if !tc::is_within_storm_limit(decision, ingress, Spend::Ask) => {
+        Verdict::Flood(_) | Verdict::Group(..) | Verdict::Punt(_)
+            if !tc::is_within_storm_limit(decision, ingress, Spend::Ask) =>
+        {
             End::dropped(StormKind::of(decision.ethernet.destination).reason())
         }
-        Verdict::Flood(_) => {
-            if flood::foresee(frame, ingress, decision.vid, frame.control(control::NUMBER)) {
+        Verdict::Flood(_) | Verdict::Group(..) => {
+            let number = frame.control(control::NUMBER);
+            if flood::foresee(frame, ingress, decision.vid, decision.list, number) {
                 End::by(Ending::Carried)
             } else {
-                End::dropped(DropReason::NobodyToFlood)
+                End::dropped(decision.list.nobody())
             }
         }
         Verdict::Punt(_) => {
@@ -82,7 +85,7 @@ fn xdp_end(frame: &XdpFrame, decision: &Decision) -> End {
             Some(config) if policy::fits(config, frame.length()) => End::by(Ending::Carried),
             Some(_) => End::dropped(DropReason::TooBig),
         },
-        Verdict::Flood(_) | Verdict::Answer(_) | Verdict::Punt(_) | Verdict::Local => {
+        Verdict::Flood(_) | Verdict::Group(..) | Verdict::Answer(_) | Verdict::Punt(_) | Verdict::Local => {
             End::by(Ending::PassedUp)
         }
     }

@@ -24,7 +24,9 @@ pub(crate) fn act(frame: &XdpFrame, decision: &Decision) -> u32 {
             Some(config) => forward(frame, decision, port, config),
             None => XDP_PASS,
         },
-        Verdict::Flood(_) | Verdict::Answer(_) | Verdict::Punt(_) | Verdict::Local => XDP_PASS,
+        Verdict::Flood(_) | Verdict::Group(..) | Verdict::Answer(_) | Verdict::Punt(_) | Verdict::Local => {
+            XDP_PASS
+        }
     }
 }
 

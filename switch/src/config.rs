@@ -14,6 +14,7 @@ use vswitch_common::limits;
 
 use crate::api::client::DEFAULT_SOCKET;
 use crate::api::error::{ApiError, ErrorCode};
+use crate::docker::DEFAULT_ENGINE;
 
 /// Read when no other file is named, and only if it is there.
 pub const DEFAULT_FILE: &str = "/etc/vswitch/vswitch.toml";
@@ -32,6 +33,8 @@ pub struct Config {
     pub tc_attach: TcAttach,
     /// Where Docker finds the plugin; none means no plugin.
     pub docker_plugin: Option<PathBuf>,
+    /// Where the Docker engine answers, which is asked for the names of containers.
+    pub docker_engine: PathBuf,
     /// Sizes of its tables.
     pub limits: Limits,
 }
@@ -123,6 +126,7 @@ impl Default for Config {
             log: LogLevel::default(),
             tc_attach: TcAttach::default(),
             docker_plugin: Some("/run/docker/plugins/vswitch.sock".into()),
+            docker_engine: DEFAULT_ENGINE.into(),
             limits: Limits::default(),
         }
     }
@@ -141,6 +145,8 @@ pub struct Overrides {
     pub file: Option<PathBuf>,
     /// See [`Config::docker_plugin`]; the outer none is "not said".
     pub docker_plugin: Option<Option<PathBuf>>,
+    /// See [`Config::docker_engine`].
+    pub docker_engine: Option<PathBuf>,
     /// See [`Config::log`].
     pub log: Option<LogLevel>,
     /// See [`Config::tc_attach`].
@@ -177,6 +183,9 @@ impl Config {
                 .or(plugin_in_file)
                 .unwrap_or(default.docker_plugin)
                 .map(absolute),
+            docker_engine: absolute(
+                said.docker_engine.or(file.docker_engine).unwrap_or(default.docker_engine),
+            ),
             limits: Limits {
                 fdb_entries: file.limits.fdb_entries.unwrap_or(default.limits.fdb_entries),
                 ports: file.limits.ports.unwrap_or(default.limits.ports),
@@ -197,6 +206,7 @@ struct ConfigFile {
     log: Option<LogLevel>,
     tc_attach: Option<TcAttach>,
     docker_plugin: Option<PathBuf>,
+    docker_engine: Option<PathBuf>,
     limits: LimitsInFile,
 }
 

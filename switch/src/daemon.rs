@@ -2,6 +2,7 @@
 //! to stop. The data path goes on without it.
 
 use std::io::{self, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,12 +12,12 @@ use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
-use vswitch_common::event::Notice;
+use vswitch_common::event::{Notice, PuntRecord, Snoop};
 
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::handle::Handle;
 use crate::api::server::{Bounds, serve};
-use crate::api::socket::ControlSocket;
+use crate::api::socket::{Access, ControlSocket};
 use crate::api::types::{self, Done, Event};
 use crate::config::{Config, Paths, TcAttach};
 use crate::controller::state::State;
@@ -24,6 +25,7 @@ use crate::controller::store::Store;
 use crate::controller::view::View;
 use crate::controller::{Controller, Ended, Open, Sources};
 use crate::datapath::{Bpf, DatapathError, Rings, Settings, TcMode, events};
+use crate::docker;
 use crate::error::chain;
 use crate::netlink::Netlink;
 use crate::netlink::monitor::Monitor;
@@ -82,10 +84,18 @@ async fn serve_until_told(config: Config) -> anyhow::Result<()> {
     let monitor = Monitor::open(&netlink).await.context("netlink")?;
     let (mut controller, rings) = open(&config, handle.clone(), Arc::clone(&view)).await?;
     let (stop_loop, stop) = mpsc::channel(1);
-    let (punts, notices) = read_rings(rings, handle.clone(), view);
+    let (punts, notices, snoops) = read_rings(rings, handle.clone(), view);
     let (stop_server, stopped) = watch::channel(false);
+    let plugin = match &config.docker_plugin {
+        Some(path) => {
+            let socket = ControlSocket::bind_for(path, Access::Owner).await?;
+            let engine = config.docker_engine.clone();
+            Some(tokio::spawn(docker::serve(socket, handle.clone(), engine, stopped.clone())))
+        }
+        None => None,
+    };
     let server = tokio::spawn(serve(socket, handle, Bounds::default(), stopped));
-    let sources = Sources { calls, monitor, notices, punts, stop };
+    let sources = Sources { calls, monitor, notices, punts, snoops, stop };
     let mut served = tokio::spawn(async move { controller.run(sources).await });
     say_ready(&config)?;
     let ended = tokio::select! {
@@ -93,12 +103,27 @@ async fn serve_until_told(config: Config) -> anyhow::Result<()> {
         _ = terminate.recv() => stop_and_join(stop_loop, served).await?,
         _ = interrupt.recv() => stop_and_join(stop_loop, served).await?,
     };
-    match ended {
+    match &ended {
         Ended::Left => info!("leaving; the data path goes on"),
         Ended::TornDown => info!("everything that vswitch made is removed"),
+        Ended::HandedOver(binary) => info!(binary = %binary.display(), "handing over"),
     }
     stop_server.send_replace(true);
-    server.await.context("control socket's server")
+    if let Some(plugin) = plugin {
+        plugin.await.context("Docker plugin's server")?;
+    }
+    server.await.context("control socket's server")?;
+    match ended {
+        Ended::HandedOver(binary) => become_successor(&binary),
+        Ended::Left | Ended::TornDown => Ok(()),
+    }
+}
+
+/// Runs the binary in place of this one, with the same arguments and environment, under the same process number. Files are
+/// closed on the way, and with them the lock on the state folder is left.
+fn become_successor(binary: &Path) -> anyhow::Result<()> {
+    let error = std::process::Command::new(binary).args(std::env::args_os().skip(1)).exec();
+    Err(error).with_context(|| format!("cannot run {}: start it by hand; the ports go on", binary.display()))
 }
 
 async fn stop_and_join(
@@ -201,11 +226,13 @@ fn read_rings(
     rings: Rings,
     handle: Handle,
     view: Arc<View>,
-) -> (mpsc::Receiver<vswitch_common::event::PuntRecord>, mpsc::Receiver<Notice>) {
+) -> (mpsc::Receiver<PuntRecord>, mpsc::Receiver<Notice>, mpsc::Receiver<Snoop>) {
     let (to_punts, punts) = mpsc::channel(QUEUE);
     let (to_loop, for_loop) = mpsc::channel(QUEUE);
+    let (to_snoops, snoops) = mpsc::channel(QUEUE);
     let (to_notices, mut notices) = mpsc::channel::<Notice>(QUEUE);
     tokio::spawn(async move { log_end("punts", events::read_punts(rings.punts, to_punts).await) });
+    tokio::spawn(async move { log_end("membership", events::read_snoops(rings.snoops, to_snoops).await) });
     tokio::spawn(async move { log_end("notices", events::read_notices(rings.events, to_notices).await) });
     tokio::spawn(async move {
         while let Some(notice) = notices.recv().await {
@@ -217,7 +244,7 @@ fn read_rings(
             }
         }
     });
-    (punts, for_loop)
+    (punts, for_loop, snoops)
 }
 
 fn log_end(ring: &str, ended: io::Result<()>) {

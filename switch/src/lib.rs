@@ -2,13 +2,17 @@
 //!
 //! One crate for one binary: the controller (`daemon`, `controller`) and its clients (`cli`), which share `api` alone.
 
+pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod privileges;
 
 pub mod api;
 pub mod controller;
+pub mod docker;
 pub mod gateway;
+pub mod multicast;
 pub mod neighbours;
 
 pub mod datapath;

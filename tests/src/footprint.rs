@@ -88,6 +88,11 @@ impl Footprint {
         }
     }
 
+    /// Notes a setting that is not among those above.
+    pub fn note(&mut self, key: &str, value: &str) {
+        self.set(key, value);
+    }
+
     fn set(&mut self, key: impl Into<String>, value: &(impl ToString + ?Sized)) {
         self.0.insert(key.into(), value.to_string());
     }

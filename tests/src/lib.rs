@@ -20,6 +20,7 @@ pub mod conformance;
 pub mod docker;
 pub mod footprint;
 pub mod frame;
+pub mod fuzz;
 pub mod hooks;
 pub mod lab;
 pub mod model;

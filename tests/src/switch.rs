@@ -187,6 +187,37 @@ impl Subject {
         }
     }
 
+    /// Makes the network `default` prune multicast while it hears a querier, as vswitch does anyway.
+    ///
+    /// # Panics
+    /// With Open vSwitch, which this lab does not set up for that.
+    #[track_caller]
+    pub fn snoop(&mut self) {
+        match self {
+            Self::Vswitch(_) => {}
+            Self::LinuxBridge(bridge) => bridge.snoop(),
+            Self::OpenVswitch(_) => panic!("this lab's Open vSwitch does not snoop"),
+        }
+    }
+
+    /// Makes the network `default` prune multicast, and ask hosts what they want: so often, with so much time to answer, both in
+    /// seconds.
+    ///
+    /// # Panics
+    /// When the switch refuses.
+    #[track_caller]
+    pub fn ask_members(&mut self, interval_s: u32, response_s: u32) {
+        match self {
+            Self::Vswitch(switch) => {
+                let (interval, response) = (interval_s.to_string(), response_s.to_string());
+                let set = ["network", "set", "default", "--multicast-querier", "--multicast-query-interval"];
+                switch.ok(&[&set[..], &[&interval, "--multicast-response-time", &response]].concat());
+            }
+            Self::LinuxBridge(bridge) => bridge.ask_members(interval_s, response_s),
+            Self::OpenVswitch(_) => panic!("this lab's Open vSwitch does not snoop"),
+        }
+    }
+
     /// Adds a static entry, or a sticky one, to a port.
     ///
     /// # Panics

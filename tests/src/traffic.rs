@@ -4,6 +4,8 @@
 
 mod dhcp;
 mod long;
+pub mod mirror;
+pub mod multicast;
 mod ping;
 mod probe;
 mod stack;

@@ -124,7 +124,7 @@ fn fdb_agrees(lab: &mut Lab, model: &Model, now: Duration, seed: u64) {
     let name = |network: u16| if network == 1 { "other" } else { "default" }.to_owned();
     let entries = model.fdb(now).into_iter();
     let ours: BTreeMap<_, _> = entries
-        .map(|((network, mac), entry)| {
+        .map(|(((network, _vlan), mac), entry)| {
             ((name(network), MacAddr::from_octets(mac)), format!("h{}0", entry.port + 1))
         })
         .collect();

@@ -121,6 +121,29 @@ each_hook!(vswitch a_quiet_port_may_send_a_burst_of_a_tenth_of_a_second, |lab| {
     }
 });
 
+each_hook!(vswitch a_burst_may_be_said_with_the_rate, |lab| {
+    let options = PortOptions::default().with(&["--storm", "broadcast=10:40"]);
+    let s = Stations::connect(&mut lab, vec![options, PortOptions::default()]);
+    assert_eq!(lab.switch().port_show(s.port(0)).storm_burst.values().copied().collect::<Vec<_>>(), [40]);
+    let passed = |count: usize| {
+        let burst = s.broadcast(0);
+        s.host(0).inject_all(&vec![&burst; count]);
+        sleep(Duration::from_millis(300));
+        let mark = frame::mark_of(&burst).expect("it has one");
+        s.heard(1).received(frame::has_mark(mark)).len()
+    };
+    let all = passed(100);
+    assert!((40..=50).contains(&all), "{all} of 100 passed");
+    // Another rate without a burst leaves it to the rate again; a burst needs its rate, and both have bounds.
+    lab.switch().ok(&["port", "set", s.port(0), "--storm", "broadcast=10"]);
+    assert!(lab.switch().port_show(s.port(0)).storm_burst.is_empty());
+    for wrong in ["broadcast=0:5", "broadcast=5:0", "broadcast=5:10000001"] {
+        let refused = lab.switch().cli(&["port", "set", s.port(0), "--storm", wrong, "--json"]);
+        let said = String::from_utf8_lossy(&refused.stdout).into_owned();
+        assert!(refused.status.code() == Some(1) && said.contains("invalid-argument"), "{wrong}: {said}");
+    }
+});
+
 each_hook!(vswitch questions_for_nobody_count_as_broadcasts, |lab| {
     let options = PortOptions::default().with(&["--storm", "broadcast=10"]);
     let s = Stations::connect(&mut lab, vec![options, PortOptions::default()]);

@@ -191,7 +191,7 @@ fn frames_of_a_capture_are_traced_one_by_one() {
 #[test]
 fn what_cannot_be_traced_is_refused_by_a_code() {
     let Some(mut lab) = Hooks::Tc.vswitch_lab("trace-bad") else { return };
-    let [_a, ..] = three(&mut lab);
+    let [a, ..] = three(&mut lab);
     let fine = "02".repeat(60);
     refuses(&lab, &["trace", "nothing0", &fine], "no-such-port");
     for frame in
@@ -207,6 +207,11 @@ fn what_cannot_be_traced_is_refused_by_a_code() {
     for length in [14, 2_048, 2_049, 4_000, 9_216] {
         let frame = [&[0xff; 6][..], &[2, 0, 0, 0, 0, 1], &vec![0; length - 12]].concat();
         assert_eq!(trace(&lab, "a0", &frame)["bytes"], length);
+    }
+    // Of which the kernel runs no program over the like.
+    for (ethertype, length) in [(0x0800u16, 14), (0x0800, 33), (0x86dd, 14), (0x86dd, 53)] {
+        let frame = frame::raw(MacAddr::BROADCAST, a.mac(), ethertype, &vec![0; length - 14]);
+        assert_eq!(trace(&lab, "a0", &frame)["verdict"], "flood");
     }
 }
 

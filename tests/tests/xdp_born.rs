@@ -1,7 +1,7 @@
 //! Frames that are born as XDP (another program's redirect, an AF_XDP socket) and never were socket buffers: they come in
 //! by either hook, and are switched as all others.
 
-use vswitch_tests::bpf::emit_as_xdp;
+use vswitch_tests::bpf::{Sink, emit_as_xdp};
 use vswitch_tests::prelude::*;
 
 /// Frames in one go: fewer than a veth's ring holds, so that none is lost where nobody makes room meanwhile.
@@ -69,4 +69,21 @@ each_hook!(vswitch a_full_frame_with_two_tags_passes_a_trunk, |lab| {
         emit_as_xdp(s.host(0), &double, 1);
         s.expect_of(&full, &[(1, double)]);
     }
+});
+
+each_hook!(vswitch they_reach_the_xdp_program_of_a_host, |lab| {
+    let s = Stations::connect(&mut lab, vec![PortOptions::default(); 2]);
+    s.expect_unchanged(1, &s.broadcast(1), &[0]);
+    let program = Sink::open(s.host(1).namespace(), "eth0").expect("root may attach a program");
+    let frame = frame::marked(s.mac(1), s.mac(0), 1000);
+    // That the host has one now the controller sees within a second.
+    until("frames to reach the program", SOON, || {
+        let before = program.count().expect("the map is there");
+        emit_as_xdp(s.host(0), &frame, BURST);
+        let count = program.count().expect("the map is there") - before;
+        (count == u64::from(BURST)).then_some(())
+    });
+    s.heard(1).clear();
+    emit_as_xdp(s.host(0), &frame, BURST);
+    s.heard(1).expect_none(frame::has_mark(1000), Duration::ZERO);
 });

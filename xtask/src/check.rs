@@ -1,5 +1,6 @@
 //! `cargo xtask check`: what must hold before a commit. Every step runs, so that one look shows all there is to mend.
 
+mod dependencies;
 mod rules;
 
 use std::time::Instant;
@@ -12,9 +13,14 @@ use crate::setup;
 /// A step: what it is, what to do when it fails, and the step itself.
 type Step = (&'static str, &'static str, fn() -> Result<()>);
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     ("format", "run `cargo fmt --all`", || run_command(cargo("fmt").args(["--all", "--", "--check"]))),
     ("house rules", "mend the files named above; the reasons are in xtask/README.md", rules::check),
+    (
+        "dependencies",
+        "choose another crate, or say why in xtask/src/check/dependencies.rs",
+        dependencies::check,
+    ),
     ("lints", "mend what clippy names above; `cargo clippy --fix` does the simple ones", lint_host),
     ("lints, eBPF", "mend what clippy names above, in switch-ebpf/", lint_ebpf),
     ("documentation", "mend the comments that rustdoc names above", document),

@@ -1,11 +1,14 @@
 //! `cargo xtask VERB`: the project's own commands. One file per verb; `setup` comes before whatever builds.
 
+mod bench;
 mod build;
 mod check;
 mod conformance;
 mod demo;
 mod ebpf_cargo;
+mod fuzz;
 mod install;
+mod lifecycle;
 mod process;
 mod run;
 mod setup;
@@ -29,7 +32,10 @@ enum Verb {
     Check,
     Test(test::Arguments),
     Verifier(verifier::Arguments),
+    Fuzz(fuzz::Arguments),
     Conformance(conformance::Arguments),
+    Bench(bench::Arguments),
+    Lifecycle(lifecycle::Arguments),
     Install(install::Arguments),
     Uninstall(uninstall::Arguments),
 }
@@ -42,7 +48,10 @@ fn main() -> ExitCode {
         Verb::Check => check::run(),
         Verb::Test(arguments) => test::run(&arguments),
         Verb::Verifier(arguments) => verifier::run(&arguments),
+        Verb::Fuzz(arguments) => fuzz::run(&arguments),
         Verb::Conformance(arguments) => conformance::run(&arguments),
+        Verb::Bench(arguments) => bench::run(&arguments),
+        Verb::Lifecycle(arguments) => lifecycle::run(&arguments),
         Verb::Install(arguments) => install::run(&arguments),
         Verb::Uninstall(arguments) => uninstall::run(&arguments),
     });

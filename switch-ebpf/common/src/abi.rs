@@ -1,7 +1,8 @@
 //! The contract's version and the names under which maps and programs are found and pinned.
 
-/// Goes up whenever a map's key, value or meaning changes: pins of another version are not adopted as they are.
-pub const ABI_VERSION: u32 = 3;
+/// Goes up whenever a map's key, value or meaning changes: pins of another version are not adopted as they are, but migrated
+/// or refused (`datapath/migrate.rs`). The feature `next-abi` makes it that of a made-up next version, for tests of upgrades.
+pub const ABI_VERSION: u32 = 4 + cfg!(feature = "next-abi") as u32;
 
 /// Map names, as pinned.
 pub mod map {
@@ -15,7 +16,7 @@ pub mod map {
     pub const PORTS: &str = "PORTS";
     /// Network id → [`NetworkConfig`](crate::port::NetworkConfig).
     pub const NETWORKS: &str = "NETWORKS";
-    /// [`MemberKey`](crate::port::MemberKey) → port slot.
+    /// [`MemberKey`](crate::port::MemberKey) → port slot: the flood lists of networks and of groups.
     pub const MEMBERS: &str = "MEMBERS";
     /// [`FdbKey`](crate::fdb::FdbKey) → [`FdbEntry`](crate::fdb::FdbEntry).
     pub const FDB: &str = "FDB";
@@ -41,10 +42,16 @@ pub mod map {
     pub const MOVES: &str = "MOVES";
     /// Port slot → [`Quarantine`](crate::flap::Quarantine); slot 0 counts them.
     pub const QUARANTINES: &str = "QUARANTINES";
+    /// [`GroupKey`](crate::multicast::GroupKey) → [`GroupList`](crate::multicast::GroupList).
+    pub const GROUPS: &str = "GROUPS";
+    /// Port slot → token bucket of messages about membership.
+    pub const SNOOP_BUCKETS: &str = "SNOOP_BUCKETS";
     /// Ring of [`Notice`](crate::event::Notice).
     pub const EVENTS: &str = "EVENTS";
     /// Ring of [`PuntRecord`](crate::event::PuntRecord).
     pub const PUNTS: &str = "PUNTS";
+    /// Ring of [`SnoopRecord`](crate::event::SnoopRecord).
+    pub const SNOOPS: &str = "SNOOPS";
     /// Records that found their ring full, by [`ring`](super::ring), per CPU.
     pub const LOST: &str = "LOST";
     /// [`TraceRecord`](crate::trace::TraceRecord) at index 0. Not pinned.
@@ -59,8 +66,10 @@ pub mod ring {
     pub const EVENTS: u32 = 0;
     /// Punts lost.
     pub const PUNTS: u32 = 1;
+    /// Messages about membership lost, those beyond a port's share among them.
+    pub const SNOOPS: u32 = 2;
     /// Number of rings.
-    pub const COUNT: u32 = 2;
+    pub const COUNT: u32 = 3;
 }
 
 /// Program names, as pinned.
@@ -91,7 +100,7 @@ pub struct SwitchConfig {
     pub pad: u32,
 }
 
-/// A token bucket: value of `PUNT_BUCKETS`. Written by programs alone; two CPUs that race grant one token too many.
+/// A token bucket: value of `PUNT_BUCKETS` and `SNOOP_BUCKETS`. Written by programs alone; two CPUs that race grant one token too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Bucket {

@@ -1,6 +1,6 @@
 //! What the data path tells the controller: notices of what it learned, and frames that it cannot decide alone.
 
-use crate::limits::PUNT_FRAME_BYTES;
+use crate::limits::{PUNT_FRAME_BYTES, SNOOP_BYTES};
 
 /// What a [`Notice`] tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,4 +106,58 @@ impl PuntRecord {
     }
 }
 
+/// A record of the `SNOOPS` ring as programs put it together; what is carried of `bytes` is as long as `length` says, or all.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct SnoopRecord {
+    /// [`DomainId`](crate::domain::DomainId).
+    pub domain: u16,
+    /// [`PortId`](crate::port::PortId) it came in by.
+    pub port: u16,
+    /// EtherType, host order.
+    pub ethertype: u16,
+    /// Bytes of the packet, its header and padding included; more than are carried if it is longer than [`SNOOP_BYTES`].
+    pub length: u16,
+    /// The packet from its IP header on.
+    pub bytes: [u8; SNOOP_BYTES],
+}
+
+/// Bytes of a [`SnoopRecord`] in front of the packet.
+pub const SNOOP_HEAD: usize = 8;
+
+/// A record of the `SNOOPS` ring as the controller reads it: a message about multicast membership, not yet read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg(feature = "user")]
+pub struct Snoop {
+    /// See [`SnoopRecord`] for this and the rest.
+    pub domain: u16,
+    /// Where it came in.
+    pub port: u16,
+    /// EtherType.
+    pub ethertype: u16,
+    /// The packet is longer than what is here.
+    pub is_cut: bool,
+    /// The packet from its IP header on.
+    pub packet: std::vec::Vec<u8>,
+}
+
+#[cfg(feature = "user")]
+impl Snoop {
+    /// Reads a record as it came from the ring; none if it is shorter than it says.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let (head, packet) = bytes.split_at_checked(SNOOP_HEAD)?;
+        let number = |at: usize| Some(u16::from_ne_bytes([*head.get(at)?, *head.get(at + 1)?]));
+        let length = usize::from(number(6)?);
+        Some(Self {
+            domain: number(0)?,
+            port: number(2)?,
+            ethertype: number(4)?,
+            is_cut: length > SNOOP_BYTES,
+            packet: packet.get(..length.min(SNOOP_BYTES))?.to_vec(),
+        })
+    }
+}
+
+const _: () = assert!(size_of::<SnoopRecord>() == SNOOP_HEAD + SNOOP_BYTES);
 const _: () = assert!(size_of::<Notice>() == 32 && size_of::<PuntRecord>() == 8 + PUNT_FRAME_BYTES);

@@ -58,14 +58,19 @@ pub struct FdbEntry {
     pub epoch: u32,
     /// When it was last heard: coarse monotonic clock, nanoseconds.
     pub seen_ns: u64,
+    /// What the made-up next ABI version has more; zero.
+    #[cfg(feature = "next-abi")]
+    pub spare: u64,
 }
 
-const _: () = assert!(size_of::<FdbEntry>() == 16 && size_of::<FdbKey>() == 8);
+#[cfg(not(feature = "next-abi"))]
+const _: () = assert!(size_of::<FdbEntry>() == 16);
+const _: () = assert!(size_of::<FdbKey>() == 8);
 
 impl FdbEntry {
     /// No entry: nobody's port. A value of its own rather than an `Option`, whose empty payload would be uninitialised
     /// memory to the verifier.
-    pub const NONE: Self = Self { port: PortId::NOBODY.0, flags: 0, epoch: 0, seen_ns: 0 };
+    pub const NONE: Self = Self::new(PortId::NOBODY, 0, 0, 0);
 
     /// Whether this is an entry.
     #[inline(always)]
@@ -78,7 +83,26 @@ impl FdbEntry {
     #[inline(always)]
     #[must_use]
     pub const fn dynamic(port: PortId, config: &PortConfig, now_ns: u64) -> Self {
-        Self { port: port.0, flags: 0, epoch: config.epoch, seen_ns: now_ns }
+        Self::new(port, 0, config.epoch, now_ns)
+    }
+
+    /// A configured entry, with `flags` of [`entry_flag`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn permanent(port: PortId, flags: u16, now_ns: u64) -> Self {
+        Self::new(port, flags, 0, now_ns)
+    }
+
+    #[inline(always)]
+    const fn new(port: PortId, flags: u16, epoch: u32, seen_ns: u64) -> Self {
+        Self {
+            port: port.0,
+            flags,
+            epoch,
+            seen_ns,
+            #[cfg(feature = "next-abi")]
+            spare: 0,
+        }
     }
 
     /// `port`, `flags` and `epoch` as the one word that the data path stores.

@@ -20,6 +20,8 @@ pub mod fdb;
 pub mod flap;
 pub mod frame;
 pub mod guard;
+pub mod membership;
+pub mod multicast;
 pub mod nd;
 pub mod neighbour;
 pub mod policy;

@@ -37,6 +37,29 @@ pub const PUNT_FRAME_BYTES: usize = 64;
 /// ping-pong between CPUs. Nanoseconds.
 pub const REFRESH_AFTER_NS: u64 = 1_000_000_000;
 
+/// Flood lists of multicast groups, those of the routers of a domain among them. A list takes about 100 bytes of kernel memory.
+pub const MULTICAST_LISTS: u32 = 16_384;
+
+/// Places in all these lists together; each takes about 70 bytes of kernel memory. Beyond it, and beyond the lists, multicast
+/// floods where there is no more room.
+pub const MULTICAST_MEMBERS: u32 = 24_576;
+
+/// Groups that one port can be a member of; with more it gets all multicast, as one that a router is behind.
+pub const MULTICAST_GROUPS_PER_PORT: usize = 512;
+
+/// Domains that are snooped, each family counted apart; multicast floods in those beyond.
+pub const MULTICAST_SCOPES: usize = 8_192;
+
+/// Bytes of the ring buffer for messages about membership: about 10,000 short ones. Power of two, page multiple.
+pub const SNOOP_RING_BYTES: u32 = 1024 * 1024;
+
+/// Bytes from the IP header on that a message about membership is carried up with: as long as a frame of 9,000 bytes and more.
+/// A longer one is not read, and its port gets all multicast.
+pub const SNOOP_BYTES: usize = 9_216;
+
+/// Messages about membership that one port may send up in a second; the rest passes unread and is counted as lost.
+pub const SNOOPS_PER_PORT_S: u32 = 256;
+
 /// The controller is taken for dead when its heartbeat is older than this. Nanoseconds; it beats once a second.
 pub const HEARTBEAT_STALE_NS: u64 = 3_000_000_000;
 
@@ -67,10 +90,13 @@ pub const QUARANTINE_MEMORY_NS: u64 = 600_000_000_000;
 
 const _: () = {
     assert!(PUNT_RING_BYTES.is_power_of_two() && PUNT_RING_BYTES.is_multiple_of(4096));
+    assert!(SNOOP_RING_BYTES.is_power_of_two() && SNOOP_RING_BYTES.is_multiple_of(4096));
     assert!(EVENT_RING_BYTES.is_power_of_two() && EVENT_RING_BYTES.is_multiple_of(4096));
     // VLAN-unaware networks have the domain of their own number.
     assert!(NETWORKS <= crate::vlan::VIDS as u32);
     // Slots and network ids travel in 16 bits.
     assert!(PORTS <= 1 << 16 && NETWORKS <= 1 << 16);
     assert!(FLOOD_MEMBERS < 1 << 23);
+    // Lists of groups are numbered behind those of the networks, and the routers' key is one of them.
+    assert!(NETWORKS + MULTICAST_LISTS <= 1 << 16 && MULTICAST_SCOPES <= MULTICAST_LISTS as usize);
 };

@@ -8,6 +8,7 @@ use crate::abi::{Bucket, SwitchConfig};
 use crate::fdb::{FdbEntry, FdbKey};
 use crate::flap::{Moves, Quarantine};
 use crate::guard::GuardKey;
+use crate::multicast::{GroupKey, GroupList};
 use crate::neighbour::{Neighbour, NeighbourKey};
 use crate::port::{MemberKey, NetworkConfig, PortConfig};
 use crate::stats::PortCounters;
@@ -25,6 +26,8 @@ macro_rules! pod {
 }
 
 pod!(
+    GroupKey,
+    GroupList,
     GuardKey,
     Moves,
     Quarantine,
@@ -44,9 +47,9 @@ pod!(
 );
 
 const _: () = {
-    assert!(size_of::<PortConfig>() == 8 * 3 + 4 * 8 + 2 * 4);
+    assert!(size_of::<PortConfig>() == 8 * 3 + 4 * 11 + 2 * 6);
     assert!(size_of::<NeighbourKey>() == 20);
     assert!(size_of::<MemberKey>() == 4);
-    assert!(size_of::<GuardKey>() == 20);
+    assert!(size_of::<GuardKey>() == 20 && size_of::<GroupKey>() == 20 && size_of::<GroupList>() == 8);
     assert!(size_of::<PortCounters>() == 8 * (9 + crate::stats::DROP_COUNTERS));
 };

@@ -2,6 +2,7 @@
 
 use crate::domain::NetworkId;
 use crate::mac::MacAddr;
+use crate::storm::{StormKind, StormLimit};
 
 /// A port's slot in the `PORTS` map: 1 to [`limits::PORTS`](crate::limits::PORTS) − 1; 0 is nobody's.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -47,6 +48,8 @@ pub mod flag {
     pub const GUARDED_IP: u32 = 1 << 10;
     /// DHCP servers and routers may be behind it although it is guarded.
     pub const TRUSTED: u32 = 1 << 11;
+    /// Messages about multicast membership go to the controller as well.
+    pub const SNOOPED: u32 = 1 << 12;
 }
 
 /// One port. Written by the controller alone; programs only read it.
@@ -70,8 +73,10 @@ pub struct PortConfig {
     /// Most dynamic entries; 0 is no limit.
     pub mac_limit: u32,
     /// Time between two flooded frames of a kind, in nanoseconds; 0 is no limit. Indexed by
-    /// [`StormKind`](crate::storm::StormKind).
+    /// [`StormKind`].
     pub storm_interval_ns: [u32; 3],
+    /// Flooded frames of a kind that may come at once after a quiet time; 0 leaves it to the rate. Indexed likewise.
+    pub storm_burst: [u32; 3],
     /// [`NetworkId`] of the port.
     pub network: u16,
     /// [`DomainId`](crate::domain::DomainId) of all frames on a VLAN-unaware network; otherwise the one that VLAN IDs are counted from.
@@ -79,7 +84,7 @@ pub struct PortConfig {
     /// VLAN of untagged frames; 0 is none.
     pub pvid: u16,
     /// Padding, zero.
-    pub pad: u16,
+    pub pad: [u16; 3],
 }
 
 impl PortConfig {
@@ -94,11 +99,20 @@ impl PortConfig {
         mtu: 0,
         mac_limit: 0,
         storm_interval_ns: [0; 3],
+        storm_burst: [0; 3],
         network: 0,
         domain: 0,
         pvid: 0,
-        pad: 0,
+        pad: [0; 3],
     };
+
+    /// The limit of a kind of flooded frames.
+    #[inline(always)]
+    #[must_use]
+    pub const fn storm_limit(&self, kind: StormKind) -> StormLimit {
+        let index = kind as usize;
+        StormLimit { interval_ns: self.storm_interval_ns[index], burst: self.storm_burst[index] }
+    }
 
     /// Whether all `bits` of [`flag`] are set.
     #[inline(always)]
@@ -122,13 +136,13 @@ impl PortConfig {
     }
 }
 
-/// Key of the `MEMBERS` map: the `index`-th place of a network's flood list, which may be empty.
+/// Key of the `MEMBERS` map: the `index`-th place of a flood list, which may be empty.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
 pub struct MemberKey {
-    /// [`NetworkId`].
+    /// [`NetworkId`]; from [`limits::NETWORKS`](crate::limits::NETWORKS) on a multicast group's list.
     pub network: u16,
-    /// 0 to the network's high-water mark − 1.
+    /// 0 to the list's high-water mark − 1.
     pub index: u16,
 }
 

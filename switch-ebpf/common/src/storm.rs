@@ -4,10 +4,32 @@
 use crate::mac::MacAddr;
 use crate::verdict::DropReason;
 
-/// A burst is at least this many frames.
+/// Where no burst is said, it is this many frames more than one at least.
 const LEAST_BURST: u64 = 8;
 /// And what the rate allows in this time, in nanoseconds: a tenth of a second.
 const BURST_NS: u64 = 100_000_000;
+
+/// A limit of one kind of a port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StormLimit {
+    /// Time between two frames, in nanoseconds; 0 is no limit.
+    pub interval_ns: u32,
+    /// Frames that may come at once after a quiet time; 0 leaves it to the rate.
+    pub burst: u32,
+}
+
+impl StormLimit {
+    /// How much earlier than due a frame may come, in nanoseconds.
+    #[inline(always)]
+    const fn tolerance_ns(self) -> u64 {
+        let interval_ns = self.interval_ns as u64;
+        if self.burst != 0 {
+            return interval_ns * (self.burst as u64 - 1);
+        }
+        let least_ns = interval_ns * LEAST_BURST;
+        if least_ns > BURST_NS { least_ns } else { BURST_NS }
+    }
+}
 
 /// Kinds of flooded frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,15 +72,12 @@ impl StormKind {
 /// When the next frame is due after one at `now_ns`; none if that one is too early. `due_ns` is the state before it.
 #[inline(always)]
 #[must_use]
-pub const fn take(due_ns: u64, now_ns: u64, interval_ns: u32) -> Option<u64> {
-    let interval_ns = interval_ns as u64;
-    let least_ns = interval_ns * LEAST_BURST;
-    let burst_ns = if least_ns > BURST_NS { least_ns } else { BURST_NS };
-    if due_ns > now_ns + burst_ns {
+pub const fn take(due_ns: u64, now_ns: u64, limit: StormLimit) -> Option<u64> {
+    if due_ns > now_ns + limit.tolerance_ns() {
         return None;
     }
     let from_ns = if due_ns > now_ns { due_ns } else { now_ns };
-    Some(from_ns + interval_ns)
+    Some(from_ns + limit.interval_ns as u64)
 }
 
 #[cfg(test)]
@@ -70,7 +89,8 @@ mod tests {
         let (mut due, mut count) = (0, 0);
         for ms in 0..seconds * 1000 {
             for _ in 0..10 {
-                if let Some(next) = take(due, 1_000_000_000 + ms * 1_000_000, 1_000_000_000 / rate) {
+                let limit = StormLimit { interval_ns: 1_000_000_000 / rate, burst: 0 };
+                if let Some(next) = take(due, 1_000_000_000 + ms * 1_000_000, limit) {
                     due = next;
                     count += 1;
                 }
@@ -90,10 +110,17 @@ mod tests {
 
     #[test]
     fn a_quiet_port_may_burst_but_not_save_up() {
-        let mut due = 0;
         let now = 3_600_000_000_000;
-        let burst = (0..10_000).map_while(|_| take(due, now, 1_000_000).inspect(|next| due = *next)).count();
+        let at_once = |limit| {
+            let mut due = 0;
+            (0..10_000).map_while(|_| take(due, now, limit).inspect(|next| due = *next)).count()
+        };
+        let limit = StormLimit { interval_ns: 1_000_000, burst: 0 };
+        let burst = at_once(limit);
         assert!((100..=102).contains(&burst), "{burst}");
+        for burst in [1, 2, 9, 5000] {
+            assert_eq!(at_once(StormLimit { burst, ..limit }), burst as usize);
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub const WRITTEN: u32 = 1;
 pub mod control {
     /// The outer tag, which the stack has moved into metadata when tc sees a frame: TPID in the upper 16 bits, TCI in the lower.
     pub const TAG: usize = 0;
-    /// Bytes that the frame has, where that is more than a test run takes; 0 is as it is.
+    /// Bytes that the frame has, which may be fewer or more than a test run takes.
     pub const LENGTH: usize = 1;
     /// Number of the trace, by which its copies are told from those of earlier ones.
     pub const NUMBER: usize = 2;
@@ -218,7 +218,7 @@ impl Copied {
     }
 }
 
-const _: () = assert!(size_of::<TraceRecord>() == 16 + 2 * 16 + 4 * 4 + 8 * 2);
+const _: () = assert!(size_of::<TraceRecord>() == 16 + 2 * size_of::<FdbEntry>() + 4 * 4 + 8 * 2);
 
 #[cfg(test)]
 mod tests {

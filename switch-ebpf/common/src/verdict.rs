@@ -12,6 +12,8 @@ pub enum Verdict {
     Forward(PortId, Form),
     /// A copy to each member of the domain but the ingress.
     Flood(DomainId),
+    /// A copy to each member of a multicast group but the ingress: number of its flood list, and places of it in use.
+    Group(u16, u16),
     /// Back to the asker as the ARP reply or neighbour advertisement of the station with this address.
     Answer(MacAddr),
     /// To the controller.
@@ -63,6 +65,7 @@ impl Packed {
             3 => Verdict::Answer(MacAddr::from_bits(self.0 >> 8)),
             4 => Verdict::Punt(Punt::UnknownTarget),
             5 => Verdict::Local,
+            7 => Verdict::Group(low, (self.0 >> 24) as u16),
             _ => Verdict::Drop(DropReason::from_number(low)),
         }
     }
@@ -79,6 +82,7 @@ impl Verdict {
             Self::Answer(mac) => 3 | mac.bits() << 8,
             Self::Punt(Punt::UnknownTarget) => 4,
             Self::Local => 5,
+            Self::Group(list, places) => 7 | (list as u64) << 8 | (places as u64) << 24,
             Self::Drop(reason) => 6 | (reason as u64) << 8,
         })
     }
@@ -140,11 +144,13 @@ pub enum DropReason {
     Quarantined = 20,
     /// From a station that is pinned to another port because it flapped.
     Flapping = 21,
+    /// Of a multicast group that no other port is a member of, or a report without a router to hear it.
+    NobodyJoined = 22,
 }
 
 impl DropReason {
     /// All of them, in numeric order.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Malformed,
         Self::InvalidSource,
         Self::LinkConstrained,
@@ -167,6 +173,7 @@ impl DropReason {
         Self::StormUnknown,
         Self::Quarantined,
         Self::Flapping,
+        Self::NobodyJoined,
     ];
 
     /// From its number; malformed for a number that is none.
@@ -202,6 +209,7 @@ impl DropReason {
             Self::StormUnknown => "storm-unknown",
             Self::Quarantined => "quarantined",
             Self::Flapping => "flapping",
+            Self::NobodyJoined => "nobody-joined",
         }
     }
 }
@@ -217,6 +225,7 @@ mod tests {
         let mut verdicts = vec![
             Verdict::Forward(PortId(0xffff), Form(0x2000)),
             Verdict::Flood(DomainId(0xfffe)),
+            Verdict::Group(0xffff, 0x1234),
             Verdict::Answer(MacAddr::BROADCAST),
             Verdict::Punt(Punt::UnknownTarget),
             Verdict::Local,

@@ -63,6 +63,8 @@ pub enum ErrorCode {
     EntryExists,
     /// The address belongs to a gateway, a port or a reservation.
     AddressInUse,
+    /// Another host of the network has the name.
+    NameInUse,
     /// The address is not reserved.
     NoSuchAddress,
     /// The subnet has addresses of another network or of one of the host's links.
@@ -91,6 +93,8 @@ pub enum ErrorCode {
     NotRunning,
     /// The connection broke before the answer came; the request may have been carried out.
     ConnectionLost,
+    /// The binary in place cannot take over; nothing was changed.
+    UpgradeRefused,
     /// Another controller answers at the control socket.
     AlreadyRunning,
     /// The controller is about to stop.
@@ -133,6 +137,7 @@ impl ErrorCode {
             | Self::NetworkExists
             | Self::EntryExists
             | Self::AddressInUse
+            | Self::NameInUse
             | Self::HostPortInUse
             | Self::SubnetOverlaps
             | Self::GatewayPort
@@ -142,6 +147,7 @@ impl ErrorCode {
             | Self::LinkHasAddress
             | Self::LinkUnsuitable
             | Self::HookUnavailable
+            | Self::UpgradeRefused
             | Self::AlreadyRunning => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::LimitReached => StatusCode::INSUFFICIENT_STORAGE,

@@ -11,6 +11,7 @@ use tokio::sync::broadcast::{self, error::RecvError, error::TryRecvError};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::error::{ApiError, ErrorCode};
+use super::places::{self, Busy};
 use super::server::{Context, stopped};
 use super::types::{Event, EventKind};
 
@@ -23,6 +24,8 @@ struct Reader {
     stop: watch::Receiver<bool>,
     /// Gives the place back when the reader is dropped.
     _place: OwnedSemaphorePermit,
+    /// And the connection's.
+    _busy: Busy,
 }
 
 /// Answers with the events from now on.
@@ -34,7 +37,12 @@ pub(super) fn stream(context: &Context) -> Result<Response, ApiError> {
             format!("events: {most} readers watch already: end one of them"),
         )
     })?;
-    let reader = Reader { events: context.handle.subscribe(), stop: context.stop.clone(), _place: place };
+    let reader = Reader {
+        events: context.handle.subscribe(),
+        stop: context.stop.clone(),
+        _place: place,
+        _busy: places::busy(),
+    };
     let lines =
         stream::unfold(reader, |mut reader| async move { reader.lines().await.map(|lines| (lines, reader)) });
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())

@@ -15,6 +15,7 @@ pub mod socket;
 
 mod events;
 mod extract;
+mod places;
 mod routes;
 pub mod server;
 

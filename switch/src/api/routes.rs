@@ -17,10 +17,11 @@ use tracing::debug;
 use super::error::{ApiError, ErrorCode};
 use super::events;
 use super::extract::{Body, Params, Segment};
+use super::places;
 use super::server::{Caller, Context};
 use super::types::{
-    AddressWish, FdbFilter, FdbFlush, FdbKeySpec, FdbSpec, NetworkChange, NetworkSpec, PortFilter, PortSpec,
-    Publish, PublishFilter, Request, TraceSpec,
+    AddressWish, FdbFilter, FdbFlush, FdbKeySpec, FdbSpec, MdbFilter, NetworkChange, NetworkSpec, PortFilter,
+    PortSpec, Publish, PublishFilter, Request, TraceSpec, UpgradeSpec,
 };
 use super::wire::{EntryQuery, NetworkQuery, RemoveQuery, StatsQuery, TakeoverBody};
 
@@ -37,12 +38,14 @@ pub(super) fn router(context: &Context) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/teardown", post(teardown))
+        .route("/v1/upgrade", post(upgrade))
         .route("/v1/ports", get(port_list).post(port_add))
         .route("/v1/ports/{link}", get(port_show).patch(port_set).delete(port_del))
         .route("/v1/ports/{link}/trace", post(trace))
         .route("/v1/fdb", get(fdb_show).post(fdb_add))
         .route("/v1/fdb/flush", post(fdb_flush))
         .route("/v1/fdb/{mac}", delete(fdb_del))
+        .route("/v1/mdb", get(mdb_show))
         .route("/v1/networks", get(network_list).post(network_create))
         .route("/v1/networks/{name}", get(network_inspect).patch(network_set).delete(network_remove))
         .route("/v1/networks/{name}/addresses", get(address_list).post(address_reserve))
@@ -93,7 +96,10 @@ async fn wrong_method(request: HttpRequest) -> ApiError {
 }
 
 async fn ask(context: &Context, status: StatusCode, request: Request) -> Answer {
-    let reply = context.handle.call(request).await?;
+    let busy = places::busy();
+    let reply = context.handle.call(request).await;
+    drop(busy);
+    let reply = reply?;
     Ok((status, Json(reply)).into_response())
 }
 
@@ -103,6 +109,14 @@ async fn status(State(context): Here, Params(NoQuery {}): Params<NoQuery>) -> An
 
 async fn teardown(State(context): Here, Params(NoQuery {}): Params<NoQuery>) -> Answer {
     ask(&context, StatusCode::OK, Request::Teardown).await
+}
+
+async fn upgrade(
+    State(context): Here,
+    Params(NoQuery {}): Params<NoQuery>,
+    Body(spec): Body<UpgradeSpec>,
+) -> Answer {
+    ask(&context, StatusCode::OK, Request::Upgrade(spec)).await
 }
 
 async fn port_list(State(context): Here, Params(query): Params<NetworkQuery>) -> Answer {
@@ -160,6 +174,10 @@ async fn fdb_del(State(context): Here, Segment(mac): Segment, Params(query): Par
 
 async fn fdb_flush(State(context): Here, Body(flush): Body<FdbFlush>) -> Answer {
     ask(&context, StatusCode::OK, Request::FdbFlush(flush)).await
+}
+
+async fn mdb_show(State(context): Here, Params(filter): Params<MdbFilter>) -> Answer {
+    ask(&context, StatusCode::OK, Request::MdbShow(filter)).await
 }
 
 async fn network_list(State(context): Here, Params(NoQuery {}): Params<NoQuery>) -> Answer {

@@ -14,13 +14,14 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::UnixStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use super::error::{ApiError, ErrorCode};
 use super::handle::Handle;
 use super::peer::Peer;
+use super::places::{Place, Places};
 use super::routes;
 use super::socket::ControlSocket;
 
@@ -33,7 +34,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What one peer, and all of them together, may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Connections at once; more wait in the socket's queue.
+    /// Connections at once; one more closes that which has been idle for longest, or waits.
     pub connections: usize,
     /// Readers of events at once, so that they cannot take all the connections.
     pub event_streams: usize,
@@ -91,7 +92,7 @@ impl Caller {
 }
 
 /// Serves until `stop` turns true or its sender is gone; then lets requests under way end. The socket's file goes last.
-pub async fn serve(socket: ControlSocket, handle: Handle, bounds: Bounds, mut stop: watch::Receiver<bool>) {
+pub async fn serve(socket: ControlSocket, handle: Handle, bounds: Bounds, stop: watch::Receiver<bool>) {
     let context = Context {
         handle,
         bounds,
@@ -99,18 +100,39 @@ pub async fn serve(socket: ControlSocket, handle: Handle, bounds: Bounds, mut st
         stop: stop.clone(),
     };
     let router = routes::router(&context);
-    let places = Arc::new(Semaphore::new(bounds.connections));
+    serve_router(socket, router, bounds, Connections::Kept, stop).await;
+}
+
+/// What becomes of a connection after its first request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Connections {
+    /// It may bring another.
+    Kept,
+    /// It is closed: a client that cannot send a request twice never finds it closed just then.
+    Closed,
+}
+
+/// Serves a router until `stop` says so.
+pub(crate) async fn serve_router(
+    socket: ControlSocket,
+    router: Router,
+    bounds: Bounds,
+    connections_are: Connections,
+    mut stop: watch::Receiver<bool>,
+) {
+    let how = How { bounds, connections: connections_are, stop: stop.clone() };
+    let places = Places::new(bounds.connections);
     let mut connections = JoinSet::new();
     loop {
         let (stream, place) = tokio::select! {
-            next = accept(&socket, &places, bounds.connections) => next,
+            next = accept(&socket, &places) => next,
             () = stopped(&mut stop) => break,
         };
         while connections.try_join_next().is_some() {}
         match Peer::of(&stream) {
             Ok(peer) => {
                 let caller = Caller { peer, socket_gid: socket.gid() };
-                connections.spawn(connection(stream, caller, router.clone(), context.clone(), place));
+                connections.spawn(connection(stream, caller, router.clone(), how.clone(), place));
             }
             Err(error) => warn!(%error, "connection without credentials refused"),
         }
@@ -121,49 +143,43 @@ pub async fn serve(socket: ControlSocket, handle: Handle, bounds: Bounds, mut st
     }
 }
 
+/// How each connection is served.
+#[derive(Clone)]
+struct How {
+    bounds: Bounds,
+    connections: Connections,
+    stop: watch::Receiver<bool>,
+}
+
 /// Waits until the server is to stop: `stop` turned true, or nobody is left to say so.
 pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _sender_gone = stop.wait_for(|stop| *stop).await;
 }
 
-async fn accept(
-    socket: &ControlSocket,
-    places: &Arc<Semaphore>,
-    most: usize,
-) -> (UnixStream, OwnedSemaphorePermit) {
+async fn accept(socket: &ControlSocket, places: &Arc<Places>) -> (UnixStream, Arc<Place>) {
     loop {
-        let place = match places.clone().try_acquire_owned() {
-            Ok(place) => place,
-            Err(_) => {
-                warn!(limit = most, "every connection to the control socket is taken: new ones wait");
-                places.clone().acquire_owned().await.expect("the semaphore is never closed")
-            }
-        };
+        // First somebody who comes, then a place for him: nobody is shut out for one who does not come.
         match socket.accept().await {
-            Ok(stream) => return (stream, place),
+            Ok(stream) => return (stream, places.take().await),
             Err(error) => {
-                warn!(%error, "control socket: cannot accept a connection");
+                warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-async fn connection(
-    stream: UnixStream,
-    caller: Caller,
-    router: Router,
-    mut context: Context,
-    _place: OwnedSemaphorePermit,
-) {
+async fn connection(stream: UnixStream, caller: Caller, router: Router, mut how: How, place: Arc<Place>) {
     let inner = TowerToHyperService::new(router);
+    let answering = place.clone();
     let service = service_fn(move |mut request: HttpRequest<Incoming>| {
         request.extensions_mut().insert(caller.clone());
-        inner.call(request)
+        answering.clone().answering(inner.call(request))
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(context.bounds.head)
+        .header_read_timeout(how.bounds.head)
+        .keep_alive(how.connections == Connections::Kept)
         .max_buf_size(CONNECTION_BUFFER)
         // A client that closes its half is taken to have left: else a reader of events that goes away while nothing
         // happens would keep its place.
@@ -171,7 +187,8 @@ async fn connection(
     tokio::pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
-        () = stopped(&mut context.stop) => {
+        () = place.is_needed() => return debug!("an idle connection gave up its place"),
+        () = stopped(&mut how.stop) => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }

@@ -20,8 +20,24 @@ use super::error::{ApiError, ErrorCode};
 /// Members of this group may use the control socket; without the group only root may.
 pub const SOCKET_GROUP: &str = "vswitch";
 
-/// Owner and group read and write, which for a socket is connecting.
-const SOCKET_MODE: u32 = 0o660;
+/// Who may connect to a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Its owner, and the members of [`SOCKET_GROUP`].
+    Group,
+    /// Root alone.
+    Owner,
+}
+
+impl Access {
+    /// Reading and writing, which for a socket is connecting.
+    fn mode(self) -> u32 {
+        match self {
+            Self::Group => 0o660,
+            Self::Owner => 0o600,
+        }
+    }
+}
 
 /// How long another process may hold the parent folder's lock, and how often to look.
 const LOCK_TRIES: u32 = 50;
@@ -40,12 +56,20 @@ pub struct ControlSocket {
 }
 
 impl ControlSocket {
+    /// [`ControlSocket::bind_for`] the group too.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn bind(path: &Path) -> Result<Self, ApiError> {
+        Self::bind_for(path, Access::Group).await
+    }
+
     /// Makes the socket, and its folder where that is missing. A socket that nobody answers at is replaced.
     ///
     /// # Errors
     /// `already-running` when a controller answers there, `invalid-argument` when something else is in the place,
     /// `kernel` when a step fails.
-    pub async fn bind(path: &Path) -> Result<Self, ApiError> {
+    pub async fn bind_for(path: &Path, access: Access) -> Result<Self, ApiError> {
         let parent = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
             _ => PathBuf::from("."),
@@ -57,11 +81,11 @@ impl ControlSocket {
         let bound = private.socket();
         let listener = UnixListener::bind(&bound).map_err(|e| failed(path, "cannot listen", &e))?;
         let group = Group::from_name(SOCKET_GROUP).ok().flatten();
-        if let Some(group) = group {
+        if let Some(group) = group.filter(|_| access == Access::Group) {
             chown(&bound, None, Some(group.gid.as_raw()))
                 .map_err(|e| failed(path, "cannot set its group", &e))?;
         }
-        fs::set_permissions(&bound, Permissions::from_mode(SOCKET_MODE))
+        fs::set_permissions(&bound, Permissions::from_mode(access.mode()))
             .map_err(|e| failed(path, "cannot set its mode", &e))?;
         let made = fs::symlink_metadata(&bound).map_err(|e| failed(path, "cannot read its owner", &e))?;
         fs::rename(&bound, path).map_err(|e| failed(path, "cannot put it in place", &e))?;
@@ -131,7 +155,7 @@ async fn refuse_if_taken(path: &Path) -> Result<(), ApiError> {
             return Err(ApiError::new(
                 ErrorCode::InvalidArgument,
                 format!(
-                    "{}: is in the way and is no socket: name another path with --socket",
+                    "{}: is in the way and is no socket: name another path with --socket or --docker-plugin",
                     path.display()
                 ),
             ));
@@ -145,7 +169,7 @@ async fn refuse_if_taken(path: &Path) -> Result<(), ApiError> {
         _ => Err(ApiError::new(
             ErrorCode::AlreadyRunning,
             format!(
-                "{}: a controller answers there already: stop it, or give this one its own --socket, --state-dir and --bpffs",
+                "{}: a controller answers there already: stop it, or give this one its own --socket, --state-dir, --bpffs and --docker-plugin",
                 path.display()
             ),
         )),
@@ -160,7 +184,7 @@ impl PrivateFolder {
         let name = path.file_name().ok_or_else(|| {
             ApiError::new(
                 ErrorCode::InvalidArgument,
-                format!("{}: is no file name: see --socket", path.display()),
+                format!("{}: is no file name: name a path that has one", path.display()),
             )
         })?;
         let folder = parent.join(format!(".{}.new", name.to_string_lossy()));
@@ -188,11 +212,9 @@ impl Drop for PrivateFolder {
 
 fn failed(path: &Path, step: &str, error: &io::Error) -> ApiError {
     let (code, remedy) = match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            (ErrorCode::PermissionDenied, "run as root, or name another --socket")
-        }
-        io::ErrorKind::InvalidInput => (ErrorCode::InvalidArgument, "name a shorter path with --socket"),
-        _ => (ErrorCode::Kernel, "mend that, or name another path with --socket"),
+        io::ErrorKind::PermissionDenied => (ErrorCode::PermissionDenied, "run as root, or name another path"),
+        io::ErrorKind::InvalidInput => (ErrorCode::InvalidArgument, "name a shorter path"),
+        _ => (ErrorCode::Kernel, "mend that, or name another path"),
     };
-    ApiError::new(code, format!("control socket {}: {step}: {error}: {remedy}", path.display()))
+    ApiError::new(code, format!("socket {}: {step}: {error}: {remedy}", path.display()))
 }

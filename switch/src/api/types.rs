@@ -3,13 +3,16 @@
 //! A request is what a user asked for, parsed but not yet checked against the switch's state. A reply's shape is the
 //! command contract: fields are added, never renamed. One file per noun; everything is reached as `types::Name`.
 
+pub mod docker;
 mod event;
 mod fdb;
+mod multicast;
 mod network;
 mod port;
 mod publish;
 mod status;
 mod trace;
+mod upgrade;
 mod vlan;
 
 #[cfg(test)]
@@ -19,6 +22,9 @@ use serde::{Deserialize, Serialize};
 
 pub use event::{Event, EventKind};
 pub use fdb::{FdbEntry, FdbFilter, FdbFlush, FdbKeySpec, FdbKind, FdbSpec};
+pub use multicast::{
+    MdbEntry, MdbFilter, MdbKind, Multicast, MulticastMode, MulticastQuerier, MulticastScope, MulticastSpec,
+};
 pub use network::{
     Address, AddressWish, Container, Gateway, Ipam, Network, NetworkChange, NetworkSpec, SubnetConfig,
 };
@@ -32,6 +38,7 @@ pub use trace::{
     FrameTextError, HookTrace, Trace, TraceDelivery, TraceLearning, TraceSpec, TraceStage, TraceVerdict,
     TraceWithheld,
 };
+pub use upgrade::{Build, Maps, Upgrade, UpgradeSpec};
 pub use vlan::{PortVlan, VlanListError, VlanMode, vlan_ranges};
 
 /// Version of this API; part of every path (`/v1/…`).
@@ -48,6 +55,8 @@ pub enum Request {
     Status,
     /// Remove every program, map, pin, rule and link that vswitch made, then stop.
     Teardown,
+    /// Hand over to the binary that lies in the running one's place.
+    Upgrade(UpgradeSpec),
     /// Make a link a port.
     PortAdd(PortSpec),
     /// Change a port's options; options left out stay as they are.
@@ -67,6 +76,8 @@ pub enum Request {
     FdbDel(FdbKeySpec),
     /// Remove the dynamic entries (and with `include_static` all but local ones) that match.
     FdbFlush(FdbFlush),
+    /// List members of multicast groups.
+    MdbShow(MdbFilter),
     /// Create a network.
     NetworkCreate(NetworkSpec),
     /// Change a network.
@@ -124,6 +135,9 @@ pub enum Request {
         /// The bridge's name.
         bridge: String,
     },
+    /// What a Docker engine asks for by the plugin's socket; the API has no route for it.
+    #[serde(skip)]
+    Docker(Box<docker::Call>),
 }
 
 impl Request {
@@ -134,12 +148,15 @@ impl Request {
             Self::Status
             | Self::PortShow(_)
             | Self::FdbShow(_)
+            | Self::MdbShow(_)
             | Self::NetworkList
             | Self::NetworkInspect { .. }
             | Self::AddressList { .. }
             | Self::PublishShow(_)
             | Self::Stats { .. } => true,
+            // With `check` it reads too, but runs another program.
             Self::Teardown
+            | Self::Upgrade(_)
             | Self::PortAdd(_)
             | Self::PortSet(_)
             | Self::PortDel { .. }
@@ -155,7 +172,8 @@ impl Request {
             | Self::PublishDel(_)
             | Self::Trace(_)
             | Self::Takeover { .. }
-            | Self::Release { .. } => false,
+            | Self::Release { .. }
+            | Self::Docker(_) => false,
         }
     }
 }
@@ -166,10 +184,14 @@ impl Request {
 pub enum Reply {
     /// To [`Request::Status`].
     Status(Box<Status>),
+    /// To [`Request::Upgrade`].
+    Upgrade(Box<Upgrade>),
     /// To [`Request::PortShow`]; `PortAdd` and `PortSet` answer with the one port, `Takeover` with the network's ports.
     Ports(Vec<Port>),
     /// To [`Request::FdbShow`].
     Fdb(Vec<FdbEntry>),
+    /// To [`Request::MdbShow`].
+    Mdb(Vec<MdbEntry>),
     /// To [`Request::NetworkList`]; `NetworkCreate`, `NetworkSet` and `NetworkInspect` answer with the one network.
     Networks(Vec<Network>),
     /// To [`Request::AddressList`]; `AddressReserve` answers with the one address.
@@ -182,6 +204,9 @@ pub enum Reply {
     Traces(Vec<Trace>),
     /// To [`Request::FdbFlush`] and other commands that only count what they did.
     Done(Done),
+    /// To [`Request::Docker`].
+    #[serde(skip)]
+    Docker(Box<docker::Answer>),
 }
 
 /// What a command without a subject to show did.

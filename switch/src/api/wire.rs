@@ -74,6 +74,7 @@ pub fn encode(request: &Request) -> Result<HttpCall, ApiError> {
     Ok(match request {
         Request::Status => get("/v1/status".to_string()),
         Request::Teardown => post("/v1/teardown", None),
+        Request::Upgrade(spec) => post("/v1/upgrade", json(spec)?),
         Request::PortAdd(spec) => post("/v1/ports", json(spec)?),
         Request::PortSet(spec) => patch(format!("/v1/ports/{}", segment(&spec.link)), json(spec)?),
         Request::PortDel { link } => delete(format!("/v1/ports/{}", segment(link))),
@@ -91,6 +92,7 @@ pub fn encode(request: &Request) -> Result<HttpCall, ApiError> {
             delete(with_query(&format!("/v1/fdb/{}", segment(&mac.to_string())), &query)?)
         }
         Request::FdbFlush(flush) => post("/v1/fdb/flush", json(flush)?),
+        Request::MdbShow(filter) => get(with_query("/v1/mdb", filter)?),
         Request::NetworkCreate(spec) => post("/v1/networks", json(spec)?),
         Request::NetworkSet(change @ NetworkChange { name, .. }) => {
             patch(format!("/v1/networks/{}", segment(name)), json(change)?)
@@ -113,6 +115,9 @@ pub fn encode(request: &Request) -> Result<HttpCall, ApiError> {
             post("/v1/takeovers", json(&TakeoverBody { bridge: bridge.clone() })?)
         }
         Request::Release { bridge } => delete(format!("/v1/takeovers/{}", segment(bridge))),
+        Request::Docker(_) => {
+            return Err(ApiError::internal("a Docker engine's call has no route of its own"));
+        }
         Request::Stats { link } => get(with_query("/v1/stats", &StatsQuery { link: link.clone() })?),
     })
 }
@@ -124,10 +129,12 @@ pub fn encode(request: &Request) -> Result<HttpCall, ApiError> {
 pub fn decode(request: &Request, body: &[u8]) -> Result<Reply, ApiError> {
     match request {
         Request::Status => read(body).map(Reply::Status),
+        Request::Upgrade(_) => read(body).map(Reply::Upgrade),
         Request::PortAdd(_) | Request::PortSet(_) | Request::PortShow(_) | Request::Takeover { .. } => {
             read(body).map(Reply::Ports)
         }
         Request::FdbShow(_) => read(body).map(Reply::Fdb),
+        Request::MdbShow(_) => read(body).map(Reply::Mdb),
         Request::NetworkCreate(_)
         | Request::NetworkSet(_)
         | Request::NetworkList
@@ -144,7 +151,8 @@ pub fn decode(request: &Request, body: &[u8]) -> Result<Reply, ApiError> {
         | Request::NetworkRemove { .. }
         | Request::AddressRelease { .. }
         | Request::PublishDel(_)
-        | Request::Release { .. } => read(body).map(Reply::Done),
+        | Request::Release { .. }
+        | Request::Docker(_) => read(body).map(Reply::Done),
     }
 }
 

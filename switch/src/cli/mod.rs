@@ -4,6 +4,8 @@
 //! streams, and the rule that every failure is one line on stderr and, with `--json`, an object on stdout.
 
 mod fdb;
+mod mdb;
+mod generate;
 mod monitor;
 mod network;
 mod port;
@@ -14,10 +16,11 @@ mod status;
 mod takeover;
 mod teardown;
 mod trace;
+mod upgrade;
 
-mod capture;
 mod overview;
 
+mod containers;
 mod failure;
 mod session;
 mod show;
@@ -87,6 +90,8 @@ enum Command {
     #[command(subcommand)]
     Fdb(fdb::FdbCommand),
     #[command(subcommand)]
+    Mdb(mdb::MdbCommand),
+    #[command(subcommand)]
     Network(network::NetworkCommand),
     #[command(subcommand)]
     Publish(publish::PublishCommand),
@@ -96,6 +101,11 @@ enum Command {
     Stats(stats::StatsOptions),
     Monitor(monitor::MonitorOptions),
     Teardown(teardown::TeardownOptions),
+    Upgrade(upgrade::UpgradeOptions),
+    #[command(hide = true)]
+    About(upgrade::AboutOptions),
+    #[command(hide = true)]
+    Generate(generate::GenerateOptions),
 }
 
 /// The whole of the binary.
@@ -137,6 +147,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
             Command::Show(options) => options.run(&mut session).await,
             Command::Port(command) => command.run(&mut session).await,
             Command::Fdb(command) => command.run(&mut session).await,
+            Command::Mdb(command) => command.run(&mut session).await,
             Command::Network(command) => command.run(&mut session).await,
             Command::Publish(command) => command.run(&mut session).await,
             Command::Takeover(options) => options.run(&mut session).await,
@@ -144,6 +155,9 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
             Command::Trace(options) => options.run(&mut session).await,
             Command::Stats(options) => options.run(&mut session).await,
             Command::Monitor(options) => options.run(&mut session).await,
+            Command::Upgrade(options) => options.run(&mut session).await,
+            Command::About(options) => options.run(&mut session),
+            Command::Generate(options) => options.run(&mut session),
             Command::Teardown(options) => options.run(socket, &mut session).await,
         }
     })

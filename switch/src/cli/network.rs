@@ -1,5 +1,6 @@
 //! `vswitch network`: the networks that ports belong to. Verbs and their output follow `docker network`.
 
+use std::io::Write as _;
 use std::net::IpAddr;
 
 use clap::{Args, Subcommand};
@@ -8,7 +9,7 @@ use super::failure::Failure;
 use super::session::{Session, only};
 use super::show;
 use crate::api::error::ApiError;
-use crate::api::types::{NetworkChange, NetworkSpec, Request};
+use crate::api::types::{MulticastMode, MulticastSpec, NetworkChange, NetworkSpec, Request};
 
 /// The networks that ports belong to
 #[derive(Debug, Subcommand)]
@@ -18,13 +19,15 @@ pub(super) enum NetworkCommand {
 Examples:
   vswitch network create blue
   vswitch network create campus --vlan-aware --ageing 600
+  vswitch network create tv --multicast-querier
   vswitch network create web --subnet 10.1.0.0/24 --gateway 10.1.0.1 --subnet fd00:1::/64 --label tier=front")]
     Create(CreateOptions),
     /// Change a network
     #[command(after_help = "\
 Examples:
   vswitch network set blue --ageing 0
-  vswitch network set blue --mtu 9000")]
+  vswitch network set blue --mtu 9000
+  vswitch network set blue --multicast-querier --multicast-snooping auto")]
     Set {
         /// The network's name
         name: String,
@@ -34,6 +37,11 @@ Examples:
         /// Largest frame, in bytes without the Ethernet header
         #[arg(long, value_name = "BYTES")]
         mtu: Option<u32>,
+        #[command(flatten)]
+        multicast: MulticastOptions,
+        /// Leave asking to routers
+        #[arg(long, conflicts_with = "multicast_querier")]
+        no_multicast_querier: bool,
     },
     /// Remove a network, and print its name; refused while it has ports
     #[command(visible_aliases = ["del", "delete", "remove"], after_help = "\
@@ -89,6 +97,36 @@ pub(super) struct CreateOptions {
     /// Free-form label; repeat for more
     #[arg(long, value_name = "K=V", value_parser = label)]
     label: Vec<(String, String)>,
+    #[command(flatten)]
+    multicast: MulticastOptions,
+}
+
+/// Options of `network create` and `set` about multicast.
+#[derive(Debug, Args)]
+pub(super) struct MulticastOptions {
+    /// Send multicast only to ports that want it: auto is while somebody asks what they want [default: auto]
+    #[arg(long, value_name = "auto|on|off")]
+    multicast_snooping: Option<MulticastMode>,
+    /// Ask hosts which groups they want, where no router does
+    #[arg(long)]
+    multicast_querier: bool,
+    /// How often to ask [default: 125]
+    #[arg(long, value_name = "SECONDS")]
+    multicast_query_interval: Option<u32>,
+    /// Longest time to the answers [default: 10]
+    #[arg(long, value_name = "SECONDS")]
+    multicast_response_time: Option<u32>,
+}
+
+impl MulticastOptions {
+    fn spec(&self) -> MulticastSpec {
+        MulticastSpec {
+            snooping: self.multicast_snooping,
+            querier: self.multicast_querier.then_some(true),
+            query_interval: self.multicast_query_interval,
+            response_time: self.multicast_response_time,
+        }
+    }
 }
 
 impl NetworkCommand {
@@ -113,6 +151,10 @@ impl NetworkCommand {
             }
             Request::NetworkCreate(_) => {
                 let network = only(session.networks(request).await?)?;
+                // Not on stdout, which has the id alone.
+                for warning in network.gateway.iter().flat_map(|gateway| &gateway.warnings) {
+                    writeln!(std::io::stderr(), "vswitch: {}", show::printable(warning))?;
+                }
                 session.print(&network, || format!("{}\n", network.id))
             }
             _ => {
@@ -133,14 +175,21 @@ impl NetworkCommand {
                 mtu: options.mtu,
                 ageing: options.ageing,
                 vlan_aware: options.vlan_aware,
+                multicast: options.multicast.spec(),
                 labels: options.label.into_iter().collect(),
             }),
-            Self::Set { name, ageing: None, mtu: None } => {
+            Self::Set { name, ageing, mtu, multicast, no_multicast_querier } => {
+                let mut multicast = multicast.spec();
+                if no_multicast_querier {
+                    multicast.querier = Some(false);
+                }
+                if ageing.is_some() || mtu.is_some() || !multicast.is_empty() {
+                    return Ok(Request::NetworkSet(NetworkChange { name, ageing, mtu, multicast }));
+                }
                 return Err(Failure::usage(format!(
                     "network set {name}: nothing to change: name an option, see `vswitch network set --help`"
                 )));
             }
-            Self::Set { name, ageing, mtu } => Request::NetworkSet(NetworkChange { name, ageing, mtu }),
             Self::Rm { name, force } => Request::NetworkRemove { name, force },
             Self::Ls => Request::NetworkList,
             Self::Inspect { name } => Request::NetworkInspect { name },

@@ -1,7 +1,10 @@
 //! `vswitch show`: networks, ports, who is behind them and what they carry, in one table.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
+use super::containers;
 use super::failure::Failure;
 use super::session::Session;
 use super::show;
@@ -12,13 +15,20 @@ use crate::api::types::{PortFilter, Request};
 #[command(after_help = "\
 Examples:
   vswitch show
-  vswitch show --json")]
-pub(super) struct ShowOptions {}
+  vswitch show --json
+  vswitch show --engine /run/podman/podman.sock")]
+pub(super) struct ShowOptions {
+    /// Socket of a Docker engine that knows its containers' names; none is no error [default: /var/run/docker.sock]
+    #[arg(long, value_name = "SOCKET")]
+    engine: Option<PathBuf>,
+}
 
 impl ShowOptions {
     pub(super) async fn run(self, session: &mut Session<'_>) -> Result<(), Failure> {
         let networks = session.networks(Request::NetworkList).await?;
-        let ports = session.ports(Request::PortShow(PortFilter::default())).await?;
+        let mut ports = session.ports(Request::PortShow(PortFilter::default())).await?;
+        let engine = self.engine.unwrap_or_else(|| containers::DEFAULT_ENGINE.into());
+        containers::name(&mut ports, &containers::running(&engine).await);
         let overview = show::Overview::new(&networks, &ports);
         session.print(&overview, || overview.table())
     }

@@ -115,9 +115,9 @@ pub(super) struct PortOptions {
     /// Accept DHCP servers and router advertisements from here
     #[arg(long)]
     trusted: bool,
-    /// Most frames a second of broadcast, multicast or unknown unicast; 0 is no limit; repeat for more
-    #[arg(long, value_name = "broadcast|multicast|unknown=RATE", value_parser = storm_limit)]
-    storm: Vec<(StormKind, u32)>,
+    /// Most frames a second of broadcast, multicast or unknown unicast, and how many at once; 0 is no limit; repeat for more
+    #[arg(long, value_name = "broadcast|multicast|unknown=RATE[:BURST]", value_parser = storm_limit)]
+    storm: Vec<(StormKind, u32, Option<u32>)>,
 }
 
 /// What turns the options of `port set` back.
@@ -229,7 +229,8 @@ impl PortOptions {
             ips: (!self.ip.is_empty()).then_some(self.ip),
             mac: self.mac,
             trusted: said(self.trusted, true),
-            storm: self.storm.into_iter().collect(),
+            storm: self.storm.iter().map(|(kind, rate, _)| (*kind, *rate)).collect(),
+            storm_burst: self.storm.iter().filter_map(|(kind, _, burst)| Some((*kind, (*burst)?))).collect(),
             end_quarantine: false,
         }
     }
@@ -265,11 +266,17 @@ fn vlan_list(text: &str) -> Result<String, String> {
     vlan_ranges(text).map(|_| text.to_string()).map_err(|error| error.to_string())
 }
 
-fn storm_limit(text: &str) -> Result<(StormKind, u32), String> {
-    let parsed = text.split_once('=').and_then(|(kind, rate)| {
+fn storm_limit(text: &str) -> Result<(StormKind, u32, Option<u32>), String> {
+    let parsed = text.split_once('=').and_then(|(kind, limit)| {
         let kind = <StormKind as clap::ValueEnum>::from_str(kind, false).ok()?;
-        Some((kind, rate.parse().ok()?))
+        let (rate, burst) = match limit.split_once(':') {
+            Some((rate, burst)) => (rate, Some(burst.parse().ok()?)),
+            None => (limit, None),
+        };
+        Some((kind, rate.parse().ok()?, burst))
     });
-    parsed
-        .ok_or_else(|| "write broadcast=RATE, multicast=RATE or unknown=RATE, in frames a second".to_string())
+    parsed.ok_or_else(|| {
+        "write broadcast=RATE, multicast=RATE or unknown=RATE, in frames a second; :BURST may follow"
+            .to_string()
+    })
 }

@@ -32,6 +32,9 @@ pub(super) struct RunOptions {
     /// Where Docker finds the plugin [default: /run/docker/plugins/vswitch.sock]
     #[arg(long, value_name = "P", conflicts_with = "no_docker_plugin")]
     docker_plugin: Option<PathBuf>,
+    /// Socket of the Docker engine, asked for the names of containers [default: /run/docker.sock]
+    #[arg(long, value_name = "P")]
+    docker_engine: Option<PathBuf>,
     /// Be no Docker plugin
     #[arg(long)]
     no_docker_plugin: bool,
@@ -74,6 +77,7 @@ impl RunOptions {
         let config = self.config(socket).map_err(ApiError::from)?;
         check_capabilities(&fs::read_to_string("/proc/self/status").unwrap_or_default())?;
         tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level(config.log)).init();
+        crate::privileges::lessen()?;
         Ok(daemon::run(config).map_err(|error| match error.downcast::<ApiError>() {
             Ok(refusal) => refusal,
             Err(error) => ApiError::internal(format!("controller: {error:#}: see its log with --log debug")),
@@ -86,6 +90,7 @@ impl RunOptions {
         let overrides = self.paths.overrides(socket);
         Config::load(Overrides {
             docker_plugin: plugin,
+            docker_engine: self.docker_engine,
             log: self.log,
             tc_attach: self.tc_attach,
             ..overrides

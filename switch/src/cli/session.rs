@@ -7,7 +7,9 @@ use serde::Serialize;
 use super::failure::Failure;
 use crate::api::client::Client;
 use crate::api::error::ApiError;
-use crate::api::types::{Done, FdbEntry, Network, Port, PortStats, Publish, Reply, Request, Status, Trace};
+use crate::api::types::{
+    Done, FdbEntry, MdbEntry, Network, Port, PortStats, Publish, Reply, Request, Status, Trace, Upgrade,
+};
 
 /// One command's surroundings.
 pub(super) struct Session<'a> {
@@ -43,6 +45,13 @@ impl Session<'_> {
         }
     }
 
+    pub(super) async fn upgrade(&self, request: Request) -> Result<Upgrade, ApiError> {
+        match self.client.call(request).await? {
+            Reply::Upgrade(upgrade) => Ok(*upgrade),
+            _ => Err(foreign()),
+        }
+    }
+
     pub(super) async fn ports(&self, request: Request) -> Result<Vec<Port>, ApiError> {
         match self.client.call(request).await? {
             Reply::Ports(ports) => Ok(ports),
@@ -53,6 +62,13 @@ impl Session<'_> {
     pub(super) async fn entries(&self, request: Request) -> Result<Vec<FdbEntry>, ApiError> {
         match self.client.call(request).await? {
             Reply::Fdb(entries) => Ok(entries),
+            _ => Err(foreign()),
+        }
+    }
+
+    pub(super) async fn members(&self, request: Request) -> Result<Vec<MdbEntry>, ApiError> {
+        match self.client.call(request).await? {
+            Reply::Mdb(members) => Ok(members),
             _ => Err(foreign()),
         }
     }

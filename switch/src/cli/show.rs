@@ -5,6 +5,7 @@
 
 mod event;
 mod fdb;
+mod mdb;
 mod network;
 mod overview;
 mod port;
@@ -12,6 +13,7 @@ mod publish;
 mod stats;
 mod status;
 mod trace;
+mod upgrade;
 
 use std::fmt::Display;
 
@@ -19,6 +21,7 @@ use comfy_table::{Table, presets};
 
 pub(super) use event::event;
 pub(super) use fdb::entries;
+pub(super) use mdb::members;
 pub(super) use network::networks;
 pub(super) use overview::Overview;
 pub(super) use port::{ports, ports_in_detail};
@@ -26,6 +29,7 @@ pub(super) use publish::publishes;
 pub(super) use stats::{rates, stats};
 pub(super) use status::status;
 pub(super) use trace::{captured, trace};
+pub(super) use upgrade::{build, upgrade};
 
 /// Stands for nothing in a cell, so that columns can be counted.
 const NOTHING: &str = "-";
@@ -61,7 +65,7 @@ fn lines<const N: usize>(mut table: Table, rows: impl IntoIterator<Item = [Strin
     table.trim_fmt() + "\n"
 }
 
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 

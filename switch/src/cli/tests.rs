@@ -36,12 +36,16 @@ fn request(line: &str) -> Result<Option<Request>, String> {
     match parse(line).map_err(|error| error.to_string())?.command {
         Command::Port(command) => command.request().map(Some).map_err(|error| error.to_string()),
         Command::Fdb(command) => Ok(Some(command.request())),
+        Command::Mdb(command) => Ok(Some(command.request())),
         Command::Network(command) => command.request().map(Some).map_err(|error| error.to_string()),
         Command::Publish(command) => command.request().map(Some).map_err(|error| error.to_string()),
         Command::Takeover(options) => Ok(Some(options.request())),
         Command::Release(options) => Ok(Some(options.request())),
         Command::Trace(options) => Ok(Some(options.request())),
-        Command::Run(_)
+        Command::Upgrade(options) => Ok(Some(options.request())),
+        Command::About(_)
+        | Command::Generate(_)
+        | Command::Run(_)
         | Command::Status(_)
         | Command::Show(_)
         | Command::Stats(_)
@@ -85,7 +89,7 @@ fn every_verb_has_examples_and_each_of_them_is_accepted() {
 fn arguments_become_the_requests_they_stand_for() {
     let unsaid = json!({"link": "v", "network": null, "hook": null, "vlan": null, "isolated": null, "hairpin": null,
         "learning": null, "flood": null, "mac_limit": null, "name": null, "ips": null, "mac": null, "trusted": null,
-        "storm": {}});
+        "storm": {}, "storm_burst": {}, "end_quarantine": false});
     for (options, said) in [
         ("--network blue --hook xdp", json!({"network": "blue", "hook": "xdp"})),
         ("--access 10", json!({"vlan": {"mode": "access", "pvid": 10, "allowed": ""}})),
@@ -97,6 +101,7 @@ fn arguments_become_the_requests_they_stand_for() {
         ("--ip 10.0.0.1 --ip fd00::1", json!({"ips": ["10.0.0.1", "fd00::1"]})),
         ("--mac 02-42-AC-11-00-02", json!({"mac": "02:42:ac:11:00:02"})),
         ("--storm broadcast=10 --storm unknown=0", json!({"storm": {"broadcast": 10, "unknown": 0}})),
+        ("--storm multicast=10:25", json!({"storm": {"multicast": 10}, "storm_burst": {"multicast": 25}})),
     ] {
         let mut expected = unsaid.clone();
         let fields = expected.as_object_mut().expect("an object");
@@ -114,7 +119,7 @@ fn port_set_turns_every_option_back() {
     let expected = json!({"port_set": {"link": "v", "network": null, "hook": null,
         "vlan": {"mode": "none", "pvid": null, "allowed": ""}, "isolated": false, "hairpin": false, "learning": true,
         "flood": true, "mac_limit": 0, "name": "", "ips": [], "mac": "00:00:00:00:00:00", "trusted": false,
-        "storm": {"broadcast": 0, "multicast": 0, "unknown": 0}}});
+        "storm": {"broadcast": 0, "multicast": 0, "unknown": 0}, "storm_burst": {}, "end_quarantine": false}});
     assert_eq!(request_json(&line), expected);
 }
 
@@ -148,6 +153,13 @@ fn the_other_nouns_map_as_well() {
             "network set n --mtu 9000".to_string(),
             json!({"network_set": {"name": "n", "ageing": null, "mtu": 9000}}),
         ),
+        (
+            "network set n --no-multicast-querier --multicast-snooping on --multicast-query-interval 60"
+                .to_string(),
+            json!({"network_set": {"name": "n", "ageing": null, "mtu": null, "multicast": {"snooping": "on",
+                "querier": false, "query_interval": 60, "response_time": null}}}),
+        ),
+        ("mdb show --network n".to_string(), json!({"mdb_show": {"network": "n"}})),
         ("network rm n --force".to_string(), json!({"network_remove": {"name": "n", "force": true}})),
         ("network ls".to_string(), json!("network_list")),
         (
@@ -212,6 +224,7 @@ fn wrong_usage_exits_with_2_and_says_so_in_json_too() {
         "port add v --mac 02:42",
         "port add v --storm broadcast",
         "port add v --storm unicast=1",
+        "port add v --storm broadcast=1:",
         "port add v --learning",
         "port set v",
         "port set v --isolated --no-isolated",
@@ -264,6 +277,7 @@ fn without_a_controller_every_client_verb_exits_with_1_and_one_line() {
         &format!("fdb add {mac} v"),
         &format!("fdb del {mac}"),
         "fdb flush",
+        "mdb show",
         "network ls",
         "network create n",
         "network rm n",

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::capture::{self, CAPTURE_BYTES, Capture};
 use super::failure::Failure;
 use super::session::{Session, only};
 use super::show;
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::types::{Request, Trace, TraceSpec};
+use crate::capture::{self, CAPTURE_BYTES, Capture};
 
 /// What the loaded program would do with a frame, stage by stage; sends, learns and counts nothing
 #[derive(Debug, Args)]
@@ -35,7 +35,7 @@ pub(super) struct TraceOptions {
     pcap: Option<PathBuf>,
     /// Most frames of the capture
     #[arg(long, value_name = "N", requires = "pcap", default_value_t = 1000,
-          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
     count: u32,
 }
 

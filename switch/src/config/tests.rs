@@ -20,12 +20,13 @@ fn an_empty_file_leaves_the_defaults() {
 #[test]
 fn the_file_overrides_the_defaults() {
     let text = "socket = '/a/s'\nstate_dir = '/b'\nbpffs = '/c'\nlog = 'debug'\ntc_attach = 'clsact'\n\
-                docker_plugin = '/d'\n[limits]\nfdb_entries = 1000\nports = 10\nnetworks = 2\nstation_moves = 5\n";
+                docker_plugin = '/d'\ndocker_engine = '/e'\n[limits]\nfdb_entries = 1000\nports = 10\nnetworks = 2\nstation_moves = 5\n";
     let expected = Config {
         paths: Paths { socket: "/a/s".into(), state_dir: "/b".into(), bpffs: "/c".into() },
         log: LogLevel::Debug,
         tc_attach: TcAttach::Clsact,
         docker_plugin: Some("/d".into()),
+        docker_engine: "/e".into(),
         limits: Limits { fdb_entries: 1000, ports: 10, networks: 2, station_moves: 5 },
     };
     assert_eq!(load(text).expect("a configuration"), expected);

@@ -116,6 +116,26 @@ impl Controller {
         Ok(())
     }
 
+    /// Whether a host may have this name: where names are served, a name is one host's.
+    pub(super) fn check_host_name(
+        &self,
+        network: &str,
+        port: Option<PortId>,
+        name: Option<&str>,
+    ) -> Result<(), ApiError> {
+        let has_gateway = self.state.networks.get(network).is_some_and(|network| network.gateway.is_some());
+        let Some(name) = name.filter(|_| has_gateway) else { return Ok(()) };
+        let holder = self.state.ports.iter().find(|(slot, other)| {
+            let has_name =
+                other.options.name.as_deref().is_some_and(|other| other.eq_ignore_ascii_case(name));
+            other.network == network && has_name && port.is_none_or(|port| port.0 != **slot)
+        });
+        let Some((_, holder)) = holder else { return Ok(()) };
+        let (name, network, holder) =
+            (name.to_owned(), network.to_owned(), format!("behind port {}", holder.link));
+        Err(GatewayError::NameTaken { name, network, holder }.into())
+    }
+
     /// Refuses what is no host's address, the gateway's, or another port's.
     fn check_free(
         &self,

@@ -4,10 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use nix::time::{ClockId, clock_gettime};
 use vswitch_common::port::{PortId, flag};
 
+use super::firewall::Firewall;
+use super::multicast::Watch;
 use super::names::NameServers;
-use super::plan::Setup;
+use super::plan::{Setup, Step, execute};
 use super::quarantine::Quarantines;
 use super::state::{PortState, State};
 use super::store::Store;
@@ -18,7 +21,7 @@ use crate::api::error::ApiError;
 use crate::api::handle::Handle;
 use crate::api::types::{Done, HookChoice, Paths, Reply};
 use crate::config::Limits;
-use crate::datapath::{Adopted, Datapath, Known, Target};
+use crate::datapath::{Adopted, Datapath, Known, Target, TcMode};
 use crate::error::chain;
 use crate::neighbours::Neighbours;
 use crate::netlink::{LinkIndex, Netlink};
@@ -46,7 +49,8 @@ pub struct Open {
 }
 
 impl Controller {
-    /// Makes a controller and brings every port of the durable state about. A port that cannot be is logged and stays down.
+    /// Makes a controller and brings every port of the durable state about. A port that cannot be is logged and tried
+    /// again.
     ///
     /// # Errors
     /// When the data path or the store cannot be used at all.
@@ -62,16 +66,27 @@ impl Controller {
             neighbours: Neighbours::default(),
             sweep: Sweep::default(),
             started: Instant::now(),
+            started_ns: monotonic_ns(),
             is_adopted: open.adopted == Adopted::Yes,
             limits: open.limits,
             is_full_said: false,
             paths: open.paths,
             is_torn_down: false,
+            successor: None,
             rechecked: 0,
+            looked_at: 0,
+            is_unpinned: false,
+            rules: None,
+            behind: std::collections::BTreeSet::new(),
             name_servers: NameServers::default(),
             quarantines: Quarantines::default(),
+            multicast: Watch::default(),
+            firewall: Firewall::default(),
+            idle: super::docker::Idle::default(),
         };
+        controller.multicast.identity = controller.identity();
         controller.adopt().await?;
+        controller.datapath.settle();
         controller.save()?;
         Ok(controller)
     }
@@ -89,9 +104,12 @@ impl Controller {
         let ports: Vec<PortId> = self.state.ports.keys().map(|slot| PortId(*slot)).collect();
         for port in ports {
             if let Err(error) = self.adopt_port(port).await {
-                tracing::warn!(link = self.link_name(port), error = chain(&error), "the port stays down");
+                let link = self.link_name(port);
+                tracing::warn!(link, error = chain(&error), "the port is not as it should be; trying again");
+                self.behind.insert(port.0);
             }
         }
+        self.adopt_docker().await;
         for network in self.networks_with_gateway() {
             self.publish_names(&network).await;
         }
@@ -121,11 +139,19 @@ impl Controller {
             let mode = self.datapath.attach_tc(port, &target).map_err(|e| datapath_failed(&e))?;
             if let Some(other) = setup.tc.filter(|was| *was != mode) {
                 self.datapath.detach_tc(port, &target, other).map_err(|e| datapath_failed(&e))?;
+                if other == TcMode::Clsact {
+                    self.remove_clsact(port).await;
+                }
             }
             setup.tc = Some(mode);
             if let Some(mode) = setup.xdp {
                 self.datapath.attach_xdp(port, &target, mode).map_err(|e| datapath_failed(&e))?;
             }
+            // A run that was killed while it took the port apart, or put it together, may have been anywhere in between.
+            let steps =
+                [Some(Step::MapLink), setup.place.map(Step::Join), setup.is_target.then_some(Step::Aim)];
+            let steps: Vec<Step> = steps.into_iter().flatten().collect();
+            execute(self.datapath.as_mut(), port, &target, &steps).map_err(|e| datapath_failed(&e))?;
             let mut live = Live { setup, ..Live::default() };
             let state = self.state.ports.get(&port.0).filter(|state| state.options.hook == HookChoice::Auto);
             if let Some(state) = state.filter(|_| live.setup.xdp.is_some()) {
@@ -162,6 +188,8 @@ impl Controller {
     /// Removes every port, pin and file; nothing else is touched.
     pub(super) async fn tear_down(&mut self) -> Result<Reply, ApiError> {
         let mut changed = self.release_bridges().await?;
+        self.close_passage().await;
+        self.remove_docker_links().await?;
         let ports: Vec<PortId> = self.state.ports.keys().map(|slot| PortId(*slot)).collect();
         for port in ports {
             self.remove_port(port).await?;
@@ -187,6 +215,12 @@ impl Controller {
             _ => Ok(Done::default()),
         }
     }
+}
+
+/// Tells one run from the next.
+fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("Linux has always had this clock");
+    now.tv_sec().cast_unsigned() * 1_000_000_000 + now.tv_nsec().cast_unsigned()
 }
 
 /// Unmounts the bpffs that vswitch mounted, and removes the folder if vswitch made that too. Others may have pins in it by now: then it

@@ -10,7 +10,7 @@ use super::plan::{Place, Setup, execute, plan};
 use super::state::{Attached, NetworkState, PortOptions, PortState};
 use super::{Controller, datapath_failed, guards, netlink_failed, vlans};
 use crate::api::error::ApiError;
-use crate::api::types::{EventKind, Hook, HookMode, StormKind, VlanMode};
+use crate::api::types::{EventKind, Hook, HookMode, MulticastMode, StormKind, VlanMode};
 use crate::datapath::{Target, TcMode, XdpMode};
 use crate::error::chain;
 use crate::netlink::peer::{PeerFacts, PeerPreparation};
@@ -251,6 +251,9 @@ impl Controller {
         if was_forwarding && !is_forwarding {
             self.flush_port(port)?;
         }
+        if is_forwarding && !was_forwarding {
+            self.ask_new_port(port);
+        }
         if was_forwarding != is_forwarding {
             let port = link.name.clone();
             self.publish(if is_forwarding {
@@ -340,8 +343,11 @@ fn port_config(
     peer: Option<&PeerFacts>,
     is_target: bool,
 ) -> PortConfig {
-    let reachable =
-        peer.filter(|peer| peer.is_up && !peer.is_in_same_namespace() && peer.mac.is_valid_source());
+    let is_reachable = |peer: &&PeerFacts| {
+        let has_short_way = peer.is_up && !peer.is_in_same_namespace() && !peer.has_native_program;
+        has_short_way && peer.mac.is_valid_source()
+    };
+    let reachable = peer.filter(is_reachable);
     let vlan = vlans::in_force(network, options);
     let (guard_flags, guard_mac) = guards::flags(options);
     let flags = [
@@ -350,6 +356,7 @@ fn port_config(
         (flag::FORWARDING, is_forwarding(link)),
         (flag::LEARNING, options.learning),
         (flag::FLOOD, options.flood),
+        (flag::SNOOPED, network.multicast.snooping != MulticastMode::Off),
         (flag::ISOLATED, options.isolated),
         (flag::HAIRPIN, options.hairpin),
         (flag::XDP_TARGET, is_target),
@@ -365,11 +372,13 @@ fn port_config(
         mac_limit: options.mac_limit.unwrap_or(0),
         storm_interval_ns: [StormKind::Broadcast, StormKind::Multicast, StormKind::Unknown]
             .map(|kind| options.storm.get(&kind).map_or(0, |rate| 1_000_000_000 / (*rate).max(1))),
+        storm_burst: [StormKind::Broadcast, StormKind::Multicast, StormKind::Unknown]
+            .map(|kind| options.storm_burst.get(&kind).copied().unwrap_or(0)),
         guard_mac,
         network: network.id,
         domain: network.domain,
         pvid: vlan.pvid.filter(|_| network.vlan_aware).map_or(0, VlanId::get),
-        pad: 0,
+        pad: [0; 3],
     }
 }
 

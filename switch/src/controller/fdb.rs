@@ -9,6 +9,7 @@ use crate::api::error::{ApiError, ErrorCode};
 use crate::api::types::{
     DEFAULT_NETWORK, Done, FdbEntry, FdbFilter, FdbFlush, FdbKeySpec, FdbKind, FdbSpec, Reply,
 };
+use crate::error::chain;
 
 impl Controller {
     pub(super) fn fdb_show(&self, filter: &FdbFilter) -> Result<Reply, ApiError> {
@@ -53,12 +54,16 @@ impl Controller {
                 ),
             ));
         }
-        if let Some(state) = self.state.ports.get_mut(&port.0) {
-            state.entries.retain(|e| e.mac != spec.mac || e.vlan != vlan);
-            state.entries.push(entry.clone());
+        let before = state.entries.clone();
+        let mut after = before.clone();
+        after.retain(|e| e.mac != spec.mac || e.vlan != vlan);
+        after.push(entry.clone());
+        self.set_entries(port, after);
+        if let Err(error) = self.install_entry(port, &entry).and_then(|()| self.save()) {
+            self.set_entries(port, before.clone());
+            self.forget_entry(port, &entry, &before);
+            return Err(error);
         }
-        self.install_entry(port, &entry)?;
-        self.save()?;
         Ok(Reply::Done(Done { changed: 1 }))
     }
 
@@ -68,10 +73,14 @@ impl Controller {
         self.check_no_gateway_mac(network, spec.mac)?;
         let vlan = vlans::of_entry(self.network(network)?, spec.vlan, None)?;
         let domain = vlans::domain(self.network(network)?, vlan);
+        let removed = self.remove_entry(FdbKey::new(domain, spec.mac));
+        if removed.is_err() {
+            self.reinstall_entries();
+        }
+        let removed = removed?;
         for port in self.state.ports.values_mut().filter(|port| port.network == network) {
             port.entries.retain(|entry| entry.mac != spec.mac || entry.vlan != vlan);
         }
-        let removed = self.remove_entry(FdbKey::new(domain, spec.mac))?;
         self.save()?;
         match removed {
             Some(_) => Ok(Reply::Done(Done { changed: 1 })),
@@ -105,7 +114,14 @@ impl Controller {
         })?;
         let mut changed = 0;
         for key in keys {
-            changed += u64::from(self.remove_entry(key)?.is_some());
+            match self.remove_entry(key) {
+                Ok(removed) => changed += u64::from(removed.is_some()),
+                Err(error) => {
+                    // Those that are configured are so still.
+                    self.reinstall_entries();
+                    return Err(error);
+                }
+            }
         }
         if flush.include_static {
             for port in self.state.ports.values_mut() {
@@ -117,6 +133,34 @@ impl Controller {
             self.save()?;
         }
         Ok(Reply::Done(Done { changed }))
+    }
+
+    fn set_entries(&mut self, port: PortId, entries: Vec<EntryState>) {
+        if let Some(state) = self.state.ports.get_mut(&port.0) {
+            state.entries = entries;
+        }
+    }
+
+    /// Undoes an entry that was not added: what the port had in its place is there again.
+    fn forget_entry(&mut self, port: PortId, entry: &EntryState, before: &[EntryState]) {
+        let is_new = !before.iter().any(|e| e.mac == entry.mac && e.vlan == entry.vlan);
+        let gone = match self.entry_key(port, entry).filter(|_| is_new) {
+            Some(key) => self.remove_entry(key).map(drop),
+            None => Ok(()),
+        };
+        if let Err(error) = gone.and_then(|()| self.install_entries(port)) {
+            tracing::warn!(mac = %entry.mac, error = chain(&error), "cannot undo an entry");
+        }
+    }
+
+    /// After a failure: makes the configured entries of all ports what the state says.
+    fn reinstall_entries(&mut self) {
+        let ports: Vec<u16> = self.state.ports.keys().copied().collect();
+        for port in ports {
+            if let Err(error) = self.install_entries(PortId(port)) {
+                tracing::warn!(error = chain(&error), "cannot put an entry back");
+            }
+        }
     }
 
     /// Voids the port's dynamic entries at once, then removes them.
@@ -138,6 +182,7 @@ impl Controller {
             self.remove_entry(key)?;
         }
         self.forget_neighbours_of(port);
+        self.forget_groups_of(port);
         Ok(())
     }
 
@@ -223,7 +268,7 @@ impl Controller {
     fn put_entry(&mut self, port: PortId, entry: &EntryState, flags: u16) -> Result<(), ApiError> {
         let Some(key) = self.entry_key(port, entry) else { return Ok(()) };
         self.remove_entry(key)?;
-        let value = Entry { port: port.0, flags, epoch: 0, seen_ns: self.datapath.now_ns() };
+        let value = Entry::permanent(port, flags, self.datapath.now_ns());
         self.datapath.fdb_set(key, &value).map_err(|e| datapath_failed(&e))
     }
 

@@ -33,7 +33,7 @@ impl Controller {
     }
 
     /// The network or link of the host whose subnet overlaps.
-    async fn find_overlap(&self, subnet: &IpNet) -> Result<Option<String>, ApiError> {
+    pub(super) async fn find_overlap(&self, subnet: &IpNet) -> Result<Option<String>, ApiError> {
         let networks = self.state.networks.iter().flat_map(|(name, network)| {
             network.gateway.iter().flat_map(move |gateway| gateway.pools.iter().map(move |pool| (name, pool)))
         });
@@ -109,6 +109,7 @@ impl Controller {
         self.install_entries(port)?;
         self.apply_rules().await?;
         self.publish_names(name).await;
+        self.look_at_firewall().await;
         Ok(())
     }
 
@@ -209,7 +210,7 @@ impl Controller {
     }
 
     /// A number that other switches, here and on other machines, do not have.
-    fn identity(&self) -> u32 {
+    pub(super) fn identity(&self) -> u32 {
         let machine = std::fs::read_to_string(MACHINE_ID).unwrap_or_default();
         fnv(machine.trim().bytes().chain(self.paths.state_dir.bytes()))
     }
@@ -228,13 +229,19 @@ impl Controller {
         Ipam { driver: "default".to_owned(), config: config.collect() }
     }
 
-    pub(super) fn gateway_json(&self, network: &NetworkState, way_out_mtu: u32) -> Option<Gateway> {
+    pub(super) fn gateway_json(
+        &self,
+        name: &str,
+        network: &NetworkState,
+        way_out_mtu: u32,
+    ) -> Option<Gateway> {
         let gateway = network.gateway.as_ref()?;
         Some(Gateway {
             link: gateway.link.clone(),
             port: self.link_name(PortId(gateway.port)),
             mac: gateway.mac,
             mtu: network.mtu.unwrap_or(way_out_mtu),
+            warnings: self.firewall.warnings_of(name),
         })
     }
 

@@ -20,20 +20,27 @@ impl Controller {
             options.map(|options| options.ips.iter().copied().collect()).unwrap_or_default();
         let given = self.live.get(&port.0).map(|live| live.guards.clone()).unwrap_or_default();
         for ip in given.symmetric_difference(&wanted) {
-            self.datapath.set_guard(&key(port, *ip), wanted.contains(ip)).map_err(|e| datapath_failed(&e))?;
+            self.set_guard(port, *ip, wanted.contains(ip))?;
         }
-        self.live.entry(port.0).or_default().guards = wanted;
+        Ok(())
+    }
+
+    /// One address, noted as soon as it is so: a failure at the next one leaves no doubt about this one.
+    fn set_guard(&mut self, port: PortId, ip: IpAddr, is_given: bool) -> Result<(), ApiError> {
+        self.datapath.set_guard(&key(port, ip), is_given).map_err(|e| datapath_failed(&e))?;
+        let guards = &mut self.live.entry(port.0).or_default().guards;
+        if is_given {
+            guards.insert(ip);
+        } else {
+            guards.remove(&ip);
+        }
         Ok(())
     }
 
     /// Takes every address back.
     pub(super) fn clear_guards(&mut self, port: PortId) -> Result<(), ApiError> {
-        let given =
-            self.live.get_mut(&port.0).map(|live| std::mem::take(&mut live.guards)).unwrap_or_default();
-        for ip in given {
-            self.datapath.set_guard(&key(port, ip), false).map_err(|e| datapath_failed(&e))?;
-        }
-        Ok(())
+        let given = self.live.get(&port.0).map(|live| live.guards.clone()).unwrap_or_default();
+        given.into_iter().try_for_each(|ip| self.set_guard(port, ip, false))
     }
 }
 

@@ -48,15 +48,29 @@ impl Controller {
         self.live.get(&port.0).and_then(|live| live.link.as_ref()) != Some(link)
     }
 
-    async fn reconverge(&mut self, port: PortId) {
+    pub(super) async fn reconverge(&mut self, port: PortId) {
         let was = self.link_name(port);
         let result =
             self.converge(port).await.and_then(|()| self.install_entries(port)).and_then(|()| self.save());
         match result {
-            Ok(()) => tracing::debug!(link = was, "followed a change of the link"),
-            Err(error) => {
-                tracing::warn!(link = was, error = chain(&error), "cannot follow a change of the link");
+            Ok(()) => {
+                self.behind.remove(&port.0);
+                tracing::debug!(link = was, "followed a change of the link");
             }
+            // Said once until it succeeds.
+            Err(error) if self.behind.insert(port.0) => {
+                let error = chain(&error);
+                tracing::warn!(link = was, error, "cannot follow a change of the link; trying again");
+            }
+            Err(error) => tracing::debug!(link = was, error = chain(&error), "tried again in vain"),
+        }
+    }
+
+    /// Tries again what failed.
+    pub(super) async fn catch_up(&mut self) {
+        let behind: Vec<u16> = self.behind.iter().take(RECHECKS_A_TICK).copied().collect();
+        for slot in behind {
+            self.reconverge(PortId(slot)).await;
         }
     }
 

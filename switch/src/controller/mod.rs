@@ -8,12 +8,16 @@ mod addresses;
 mod adopt;
 mod auto;
 mod converge;
+pub mod docker;
 mod fdb;
+mod firewall;
 mod gateways;
 mod guards;
 mod hook;
 mod links;
+mod multicast;
 mod names;
+mod outside;
 mod networks;
 pub mod plan;
 mod ports;
@@ -26,17 +30,19 @@ pub mod store;
 mod sweep;
 pub mod takeover;
 mod trace;
+pub mod upgrade;
 pub(crate) mod vlans;
 pub mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
-use vswitch_common::event::{Notice, NoticeKind, PuntRecord};
+use vswitch_common::event::{Notice, NoticeKind, PuntRecord, Snoop};
 use vswitch_common::port::PortId;
 
 use crate::api::error::{ApiError, ErrorCode};
@@ -49,6 +55,7 @@ use crate::neighbours::Neighbours;
 use crate::netlink::monitor::{LinkEvent, Monitor};
 use crate::netlink::peer::PeerFacts;
 use crate::netlink::{Link, Netlink, NetlinkError};
+use firewall::Firewall;
 use names::NameServers;
 use plan::Setup;
 use quarantine::Quarantines;
@@ -87,6 +94,7 @@ enum Input {
     Link(LinkEvent),
     Notice(Notice),
     Punt(PuntRecord),
+    Snoop(Snoop),
     Tick,
     Stop,
 }
@@ -101,17 +109,21 @@ pub struct Sources {
     pub notices: mpsc::Receiver<Notice>,
     /// Punted frames.
     pub punts: mpsc::Receiver<PuntRecord>,
+    /// Messages about multicast membership.
+    pub snoops: mpsc::Receiver<Snoop>,
     /// Ends the loop when a message comes or the sender has gone.
     pub stop: mpsc::Receiver<()>,
 }
 
 /// How the loop ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
     /// The controller leaves; the data path goes on.
     Left,
     /// Everything was removed.
     TornDown,
+    /// That binary takes over.
+    HandedOver(PathBuf),
 }
 
 /// All state of one switch.
@@ -126,15 +138,30 @@ pub struct Controller {
     pub(crate) neighbours: Neighbours,
     sweep: Sweep,
     started: Instant,
+    started_ns: u64,
     is_adopted: bool,
     limits: Limits,
     is_full_said: bool,
     paths: Paths,
     is_torn_down: bool,
+    /// The binary that takes over when the loop ends.
+    successor: Option<PathBuf>,
     /// The port slot that was rechecked last.
     rechecked: u16,
+    /// The port slot whose attachments were looked at last.
+    looked_at: u16,
+    /// Whether it was said that pins have gone for good.
+    is_unpinned: bool,
+    /// Our rules as we made them.
+    rules: Option<outside::KnownRules>,
+    /// Ports that could not be brought about when something asked for it.
+    behind: BTreeSet<u16>,
     name_servers: NameServers,
     quarantines: Quarantines,
+    multicast: multicast::Watch,
+    firewall: Firewall,
+    /// What of Docker's has been of no use, and since when.
+    idle: docker::Idle,
 }
 
 impl Controller {
@@ -150,6 +177,7 @@ impl Controller {
                 Some(event) = from.monitor.next() => Input::Link(event),
                 Some(call) = from.calls.recv() => Input::Request(call),
                 Some(punt) = from.punts.recv() => Input::Punt(punt),
+                Some(snoop) = from.snoops.recv() => Input::Snoop(snoop),
                 Some(notice) = from.notices.recv() => Input::Notice(notice),
                 else => Input::Stop,
             };
@@ -165,17 +193,16 @@ impl Controller {
                 }
                 Input::Notice(notice) => self.note(&notice),
                 Input::Punt(punt) => self.take_punt(&punt),
+                Input::Snoop(snoop) => self.take_snoop(&snoop),
                 Input::Tick => self.tick().await,
                 Input::Stop => {
-                    // From now on the data path floods what it would have asked.
-                    if let Err(error) = self.datapath.retire() {
-                        tracing::warn!(
-                            error = chain(&error),
-                            "cannot tell the data path that the controller leaves"
-                        );
-                    }
+                    self.retire();
                     return Ended::Left;
                 }
+            }
+            if let Some(binary) = self.successor.take() {
+                self.retire();
+                return Ended::HandedOver(binary);
             }
             if self.is_torn_down {
                 return Ended::TornDown;
@@ -183,10 +210,18 @@ impl Controller {
         }
     }
 
+    /// From now on the data path floods what it would have asked.
+    fn retire(&mut self) {
+        if let Err(error) = self.datapath.retire() {
+            tracing::warn!(error = chain(&error), "cannot tell the data path that the controller leaves");
+        }
+    }
+
     async fn answer(&mut self, request: Request) -> Result<Reply, ApiError> {
         match request {
             Request::Status => self.status().map(|status| Reply::Status(Box::new(status))),
             Request::Teardown => self.tear_down().await,
+            Request::Upgrade(spec) => self.upgrade(&spec).await,
             Request::PortAdd(spec) => self.port_add(spec).await,
             Request::PortSet(spec) => self.port_set(spec).await,
             Request::PortDel { link } => self.port_del(&link).await,
@@ -195,6 +230,7 @@ impl Controller {
             Request::FdbAdd(spec) => self.fdb_add(&spec),
             Request::FdbDel(key) => self.fdb_del(&key),
             Request::FdbFlush(flush) => self.fdb_flush(&flush),
+            Request::MdbShow(filter) => self.mdb_show(&filter),
             Request::NetworkCreate(spec) => self.network_create(spec).await,
             Request::NetworkSet(change) => self.network_set(&change).await,
             Request::NetworkRemove { name, force } => self.network_remove(&name, force).await,
@@ -210,6 +246,9 @@ impl Controller {
             Request::Trace(spec) => self.trace(&spec),
             Request::Takeover { bridge } => self.takeover(&bridge).await,
             Request::Release { bridge } => self.release_bridge(&bridge).await,
+            Request::Docker(call) => {
+                self.docker_call(*call).await.map(|answer| Reply::Docker(Box::new(answer)))
+            }
         }
     }
 
@@ -226,12 +265,19 @@ impl Controller {
             tracing::warn!(error = chain(&error), "cannot beat: the data path takes the controller for dead");
         }
         self.follow_quarantines();
+        // To systemd, if it watches; who else is there hears nothing.
+        let _unwatched = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
         self.sweep_some();
         self.neighbours.forget_floods(self.datapath.now_ns());
+        self.tick_multicast();
+        self.catch_up().await;
         self.recheck_ports().await;
+        self.mend_what_others_did().await;
         self.mend_gateways().await;
         self.mend_name_servers().await;
+        self.watch_firewall().await;
         self.recheck_bridges().await;
+        self.mend_docker(Instant::now()).await;
     }
 
     fn save(&mut self) -> Result<(), ApiError> {
@@ -266,3 +312,6 @@ fn netlink_failed(error: &NetlinkError) -> ApiError {
 fn store_failed(error: &StoreError) -> ApiError {
     ApiError::new(ErrorCode::State, format!("{}: free space or mend the folder, then repeat", chain(error)))
 }
+
+#[cfg(test)]
+mod tests;

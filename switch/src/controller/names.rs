@@ -78,8 +78,13 @@ impl Controller {
         for port in self.state.ports.values().filter(|port| port.network == network) {
             let Some(name) = &port.options.name else { continue };
             for ip in &port.options.ips {
-                names.addresses.entry(name.to_ascii_lowercase()).or_default().push(*ip);
                 names.hosts.insert(*ip, name.clone());
+                for name in port.options.aliases.iter().chain([name]) {
+                    let addresses = names.addresses.entry(name.to_ascii_lowercase()).or_default();
+                    if !addresses.contains(ip) {
+                        addresses.push(*ip);
+                    }
+                }
             }
         }
         names

@@ -4,9 +4,11 @@ use vswitch_common::limits;
 use vswitch_common::port::PortId;
 
 use super::Controller;
+use super::multicast::MulticastState;
 use super::state::{DEFAULT_AGEING_S, NetworkState};
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::types::{DEFAULT_NETWORK, Done, Network, NetworkChange, NetworkSpec, Reply};
+use crate::error::chain;
 
 /// Longest network name.
 const NAME_BYTES: usize = 63;
@@ -46,6 +48,7 @@ impl Controller {
             internal: spec.internal,
             vlan_aware: spec.vlan_aware,
             labels: spec.labels,
+            multicast: MulticastState::default().with(&spec.multicast)?,
             gateway: None,
         };
         self.state.networks.insert(spec.name.clone(), network);
@@ -67,19 +70,49 @@ impl Controller {
         self.check_network(&change.name)?;
         check_mtu(change.mtu)?;
         check_ageing(change.ageing)?;
-        if let Some(network) = self.state.networks.get_mut(&change.name) {
-            network.ageing_s = change.ageing.unwrap_or(network.ageing_s);
-            network.mtu = change.mtu.or(network.mtu);
+        let before = self.network(&change.name)?.clone();
+        let after = NetworkState {
+            ageing_s: change.ageing.unwrap_or(before.ageing_s),
+            mtu: change.mtu.or(before.mtu),
+            multicast: before.multicast.with(&change.multicast)?,
+            ..before.clone()
+        };
+        if let Err(error) = self.make_network(&change.name, after).await {
+            if let Err(undoing) = self.make_network(&change.name, before).await {
+                let (network, error) = (&change.name, chain(&undoing));
+                tracing::warn!(network, error, "cannot put the network back as it was");
+            }
+            return Err(error);
         }
-        self.save()?;
-        for port in self.ports_of(&change.name) {
-            self.converge(port).await?;
-        }
-        self.ensure_gateway(&change.name).await?;
         self.network_inspect(&change.name).await
     }
 
+    /// Makes a network, and all its ports, what is said.
+    async fn make_network(&mut self, name: &str, network: NetworkState) -> Result<(), ApiError> {
+        self.state.networks.insert(name.to_owned(), network);
+        self.save()?;
+        for port in self.ports_of(name) {
+            self.converge(port).await?;
+        }
+        self.ensure_gateway(name).await?;
+        self.tick_multicast();
+        Ok(())
+    }
+
     pub(super) async fn network_remove(&mut self, name: &str, force: bool) -> Result<Reply, ApiError> {
+        if !force {
+            self.check_not_of_docker(name)?;
+        }
+        self.forget_docker_network(name).await?;
+        self.network_remove_whoever(name, force).await
+    }
+
+    /// The same, whoever made the network.
+    pub(super) async fn network_remove_whoever(
+        &mut self,
+        name: &str,
+        force: bool,
+    ) -> Result<Reply, ApiError> {
         self.check_network(name)?;
         if name == DEFAULT_NETWORK {
             return Err(ApiError::new(
@@ -111,6 +144,7 @@ impl Controller {
         if let Some(network) = self.state.networks.remove(name) {
             self.view.domains.remove(&network.domain);
         }
+        self.tick_multicast();
         self.save()
     }
 
@@ -141,11 +175,12 @@ impl Controller {
             ipam: self.ipam_json(network),
             containers: self.containers_json(name),
             labels: network.labels.clone(),
-            gateway: self.gateway_json(network, way_out_mtu),
+            gateway: self.gateway_json(name, network, way_out_mtu),
             ports,
             ageing: network.ageing_s,
             mtu: network.mtu,
             vlan_aware: network.vlan_aware,
+            multicast: self.multicast_json(network),
             fdb_entries: self.fdb_size_of(name)?,
         })
     }

@@ -11,7 +11,7 @@ use super::state::{PortOptions, PortState};
 use super::{Controller, datapath_failed, netlink_failed, vlans};
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::types::{DEFAULT_NETWORK, Done, EventKind, PortSpec, PortVlan, Reply};
-use crate::datapath::Target;
+use crate::datapath::{Target, TcMode};
 use crate::error::chain;
 use crate::netlink::{Link, LinkKind, hostend};
 
@@ -36,6 +36,7 @@ impl Controller {
         let mut options = PortOptions::default();
         merge(&mut options, &spec)?;
         self.check_addresses(&network, None, &options.ips)?;
+        self.check_host_name(&network, None, options.name.as_deref())?;
         let port = self.make_port(&spec.link, &network, options).await?;
         Ok(Reply::Ports(vec![self.port_json(port)?]))
     }
@@ -89,35 +90,22 @@ impl Controller {
             self.check_no_gateway(port)?;
         }
         self.check_addresses(&network, Some(port), &after.options.ips)?;
+        self.check_host_name(&network, Some(port), after.options.name.as_deref())?;
         if let Some(network) = spec.network.filter(|network| *network != before.network) {
             self.check_may_leave(port)?;
             after.place =
                 self.state.free_place(&network).ok_or_else(|| full(&format!("all places of {network}")))?;
             after.network = network;
-            // Its stations belong to the network it leaves.
-            self.flush_port(port)?;
-        }
-        if after.options.vlan != before.options.vlan {
-            // What was learned was learned of other VLANs.
-            self.flush_port(port)?;
-        }
-        if after.network != before.network || after.options.vlan != before.options.vlan {
-            self.send_home(port)?;
         }
         if after.options.hook != before.options.hook {
             self.live.entry(port.0).or_default().watch = Watch::default();
         }
-        self.withdraw_entries(port)?;
         let (gone, left) = (before.options.ips.clone(), before.network.clone());
-        self.state.ports.insert(port.0, after);
-        if let Err(error) = self.converge(port).await {
+        if let Err(error) = self.change(port, after).await {
             self.state.ports.insert(port.0, before);
-            self.install_entries(port)?;
-            self.save()?;
+            self.bring_back(port).await;
             return Err(error);
         }
-        self.install_entries(port)?;
-        self.save()?;
         let is_kept =
             |ip: &IpAddr| self.state.ports.get(&port.0).is_some_and(|state| state.options.ips.contains(ip));
         let gone: Vec<IpAddr> = gone.into_iter().filter(|ip| !is_kept(ip)).collect();
@@ -126,6 +114,32 @@ impl Controller {
             self.publish_names(network).await;
         }
         Ok(Reply::Ports(vec![self.port_json(port)?]))
+    }
+
+    /// Makes the port another one; the caller puts it back if that fails halfway.
+    async fn change(&mut self, port: PortId, after: PortState) -> Result<(), ApiError> {
+        let Some(before) = self.state.ports.get(&port.0) else { return Ok(()) };
+        let is_elsewhere = after.network != before.network || after.options.vlan != before.options.vlan;
+        if is_elsewhere {
+            // What was learned was learned of the network and VLANs that it leaves.
+            self.flush_port(port)?;
+            self.send_home(port)?;
+        }
+        self.withdraw_entries(port)?;
+        self.state.ports.insert(port.0, after);
+        self.converge(port).await?;
+        self.install_entries(port)?;
+        self.save()
+    }
+
+    /// After a failure: makes link and data path what the state says again.
+    pub(super) async fn bring_back(&mut self, port: PortId) {
+        let done = self.converge(port).await.and_then(|()| self.install_entries(port));
+        if let Err(error) = done.and_then(|()| self.save()) {
+            let link = self.link_name(port);
+            tracing::warn!(link, error = chain(&error), "cannot put the port back; trying again");
+            self.behind.insert(port.0);
+        }
     }
 
     pub(super) async fn port_del(&mut self, link: &str) -> Result<Reply, ApiError> {
@@ -139,8 +153,11 @@ impl Controller {
     /// Takes a port apart, puts its link and peer back as they were, and forgets it.
     pub(super) async fn remove_port(&mut self, port: PortId) -> Result<(), ApiError> {
         let link = self.link_name(port);
-        self.take_apart(port).await?;
-        self.send_home(port)?;
+        let apart = self.take_apart(port).await.and_then(|()| self.send_home(port));
+        if let Err(error) = apart {
+            self.bring_back(port).await;
+            return Err(error);
+        }
         let gone =
             self.state.ports.get(&port.0).map(|state| (state.network.clone(), state.options.ips.clone()));
         self.forget(port)?;
@@ -173,6 +190,7 @@ impl Controller {
             .map_err(|e| datapath_failed(&e))?;
         self.live.entry(port.0).or_default().setup = Setup::default();
         self.clear_guards(port)?;
+        self.end_quarantine(port)?;
         self.release(port).await;
         Ok(())
     }
@@ -183,6 +201,9 @@ impl Controller {
         if let Some(preparation) = &state.preparation {
             self.release_peer(port, preparation).await;
         }
+        if state.attached.tc == Some(TcMode::Clsact) {
+            self.remove_clsact(port).await;
+        }
         if let Some(was) = &state.silenced
             && let Err(error) = hostend::restore(&self.netlink, was).await
         {
@@ -190,10 +211,20 @@ impl Controller {
         }
     }
 
+    /// The tc program is no clsact filter any more: the qdisc goes with it, if it came with it.
+    pub(super) async fn remove_clsact(&self, port: PortId) {
+        let Some(was) = self.state.ports.get(&port.0).and_then(|state| state.silenced.as_ref()) else {
+            return;
+        };
+        if let Err(error) = hostend::remove_clsact(&self.netlink, was).await {
+            tracing::warn!(link = was.name, error = chain(&error), "a clsact qdisc stays on the link");
+        }
+    }
+
     fn forget(&mut self, port: PortId) -> Result<(), ApiError> {
-        self.end_quarantine(port)?;
         self.state.ports.remove(&port.0);
         self.live.remove(&port.0);
+        self.behind.remove(&port.0);
         self.view.ports.remove(&port.0);
         self.save()
     }
@@ -286,8 +317,25 @@ fn check_storm(spec: &PortSpec) -> Result<(), ApiError> {
                 spec.link
             ),
         )),
-        None => Ok(()),
+        None => check_bursts(spec),
     }
+}
+
+/// A burst is said together with the rate it belongs to.
+fn check_bursts(spec: &PortSpec) -> Result<(), ApiError> {
+    let refuse =
+        |said: String| Err(ApiError::new(ErrorCode::InvalidArgument, format!("{}: {said}", spec.link)));
+    for (kind, burst) in &spec.storm_burst {
+        if spec.storm.get(kind).is_none_or(|rate| *rate == 0) {
+            return refuse("a storm burst without its limit: give storm the same kind and a rate".to_owned());
+        }
+        if !(1..=STORM_MOST).contains(burst) {
+            return refuse(format!(
+                "a storm burst of {burst} frames is out of range: give 1 to {STORM_MOST}, or none"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Whether the network or the host behind the port is said.
@@ -327,8 +375,12 @@ fn merge(options: &mut PortOptions, spec: &PortSpec) -> Result<(), ApiError> {
     }
     for (kind, rate) in &spec.storm {
         options.storm.insert(*kind, *rate);
+        options.storm_burst.remove(kind);
     }
     options.storm.retain(|_, rate| *rate != 0);
+    options.storm_burst.extend(spec.storm_burst.iter().map(|(kind, burst)| (*kind, *burst)));
+    let limited = &options.storm;
+    options.storm_burst.retain(|kind, _| limited.contains_key(kind));
     Ok(())
 }
 

@@ -12,6 +12,9 @@ use crate::gateway::sysctl::{self, ACCEPT_RA};
 /// The folder whose switch has the plain name.
 const DEFAULT_STATE_DIR: &str = "/var/lib/vswitch";
 
+/// How often rules are made again when somebody else's transaction came in between; the last result is taken as it is.
+const ATTEMPTS: usize = 3;
+
 const FORWARDING4: &str = "ipv4/ip_forward";
 const FORWARDING6: &str = "ipv6/conf/all/forwarding";
 
@@ -36,13 +39,17 @@ impl Controller {
             self.state.publishes.iter().filter(|publish| self.has_subnet_for(publish)).cloned().collect();
         let transaction =
             if sides.is_empty() { nat::remove(&table) } else { nat::replace(&table, &sides, &publishes) };
-        if let Err(error) = nat::apply(&transaction).await {
-            // A transaction that failed left nothing.
-            self.state.has_rules = had_rules;
-            return Err(nat_failed(&error));
-        }
-        if sides.is_empty() {
-            self.state.has_rules = false;
+        for _ in 0..ATTEMPTS {
+            let before = self.netlink.ruleset_generation().await.ok();
+            if let Err(error) = nat::apply(&transaction).await {
+                // A transaction that failed left nothing.
+                self.state.has_rules = had_rules;
+                return Err(nat_failed(&error));
+            }
+            self.state.has_rules = !sides.is_empty();
+            if self.note_rules(before).await {
+                break;
+            }
         }
         self.set_switches(&sides).await
     }
@@ -64,7 +71,7 @@ impl Controller {
     }
 
     /// Our table's name: that of the usual switch, or one that tells this one from others in the namespace.
-    fn table(&self) -> String {
+    pub(super) fn table(&self) -> String {
         match self.paths.state_dir.as_str() {
             DEFAULT_STATE_DIR => "vswitch".to_owned(),
             other => format!("vswitch-{:08x}", fnv(other.bytes())),

@@ -63,6 +63,7 @@ impl Controller {
             guarded: options.is_guarded(),
             trusted: options.trusted,
             storm: options.storm.clone(),
+            storm_burst: options.storm_burst.clone(),
             isolated: options.isolated,
             hairpin: options.hairpin,
             learning: options.learning,
@@ -112,6 +113,7 @@ impl Controller {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             abi: ABI_VERSION,
             uptime_seconds: self.started.elapsed().as_secs(),
+            started_ns: self.started_ns,
             adopted: self.is_adopted,
             kernel: self.kernel(),
             networks: self.state.networks.len() as u64,
@@ -120,6 +122,7 @@ impl Controller {
             hooks: ports.map(|port| (port.link.clone(), hook_mode(port.attached))).collect(),
             limits: limits.collect(),
             events_lost: self.datapath.lost().map_err(failed)?,
+            warnings: self.firewall.warnings(),
             paths: self.paths.clone(),
         })
     }

@@ -12,6 +12,8 @@ use vswitch_common::mac::MacAddr;
 use vswitch_common::port::PortId;
 use vswitch_common::vlan::{VIDS, VlanId};
 
+use super::docker::state::DockerState;
+use super::multicast::MulticastState;
 use super::takeover::TakeoverState;
 use crate::api::types::{DEFAULT_NETWORK, HookChoice, PortVlan, Publish, StormKind};
 use crate::datapath::{TcMode, XdpMode};
@@ -51,6 +53,9 @@ pub struct State {
     /// Switches of the host that were changed for its gateways.
     #[serde(default)]
     pub switches: ChangedSwitches,
+    /// What Docker engines asked for.
+    #[serde(default)]
+    pub docker: DockerState,
 }
 
 impl Default for State {
@@ -65,6 +70,7 @@ impl Default for State {
             publishes: Vec::new(),
             has_rules: false,
             switches: ChangedSwitches::new(),
+            docker: DockerState::default(),
         }
     }
 }
@@ -86,6 +92,9 @@ pub struct NetworkState {
     pub vlan_aware: bool,
     /// Free-form labels.
     pub labels: BTreeMap<String, String>,
+    /// How multicast is treated.
+    #[serde(default)]
+    pub multicast: MulticastState,
     /// What joins it to the host's stack, if it has a subnet.
     #[serde(default)]
     pub gateway: Option<GatewayState>,
@@ -101,6 +110,7 @@ impl Default for NetworkState {
             internal: false,
             vlan_aware: false,
             labels: BTreeMap::new(),
+            multicast: MulticastState::default(),
             gateway: None,
         }
     }
@@ -153,6 +163,9 @@ pub struct PortOptions {
     pub router: bool,
     /// Host name behind the port.
     pub name: Option<String>,
+    /// Further names of the host.
+    #[serde(default)]
+    pub aliases: Vec<String>,
     /// Host MAC.
     pub mac: Option<MacAddr>,
     /// Host addresses.
@@ -163,6 +176,9 @@ pub struct PortOptions {
     /// Storm limits in frames per second.
     #[serde(default)]
     pub storm: BTreeMap<StormKind, u32>,
+    /// Bursts of these limits in frames, where they were said.
+    #[serde(default)]
+    pub storm_burst: BTreeMap<StormKind, u32>,
 }
 
 impl PortOptions {
@@ -185,10 +201,12 @@ impl Default for PortOptions {
             trusted: false,
             router: false,
             name: None,
+            aliases: Vec::new(),
             mac: None,
             ips: Vec::new(),
             vlan: PortVlan::default(),
             storm: BTreeMap::new(),
+            storm_burst: BTreeMap::new(),
         }
     }
 }

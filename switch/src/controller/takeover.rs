@@ -22,9 +22,14 @@ use super::{Controller, netlink_failed};
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::types::{Done, NetworkSpec, PortFilter, Reply};
 use crate::error::chain;
+use crate::gateway::nat::{self, NatError};
+use crate::gateway::sysctl;
 use crate::netlink::bridge::{self, BridgePort};
 use crate::netlink::monitor::LinkEvent;
 use crate::netlink::{Link, LinkIndex, LinkKind};
+
+/// Whether bridges show their frames to iptables.
+const BRIDGE_SHOWS: &str = "bridge/bridge-nf-call-iptables";
 
 /// Label of a network that stands for a bridge.
 const LABEL: &str = "vswitch.takeover";
@@ -38,6 +43,9 @@ pub struct TakeoverState {
     pub members: BTreeMap<u16, BridgePort>,
     /// The way back has begun.
     pub is_leaving: bool,
+    /// Rules of the host keep its containers apart, which do not see what the switch forwards: so the switch does.
+    #[serde(default)]
+    pub is_apart: bool,
     /// The bridge and the pair, while they are there.
     #[serde(skip)]
     pair: Option<Pair>,
@@ -72,14 +80,18 @@ impl Controller {
         let bridge = self.find_bridge(name).await?;
         self.check_bridge(&bridge).await?;
         let number = self.free_number().await?;
+        let is_apart = self.keeps_apart(name).await?;
         let labels = BTreeMap::from([(LABEL.to_owned(), name.to_owned())]);
-        self.network_create(NetworkSpec { name: name.to_owned(), labels, ..NetworkSpec::default() }).await?;
-        self.state.takeovers.insert(name.to_owned(), TakeoverState { number, ..TakeoverState::default() });
-        let result = match self.save() {
-            Ok(()) => self.bring_about(name).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = result {
+        // Network and takeover become durable at once: neither is there without the other after a crash.
+        self.state
+            .takeovers
+            .insert(name.to_owned(), TakeoverState { number, is_apart, ..TakeoverState::default() });
+        let network = NetworkSpec { name: name.to_owned(), labels, ..NetworkSpec::default() };
+        if let Err(error) = self.network_create(network).await {
+            self.state.takeovers.remove(name);
+            return Err(error);
+        }
+        if let Err(error) = self.bring_about(name).await {
             if let Err(undo) = self.give_back(name).await {
                 tracing::warn!(bridge = name, error = chain(&undo), "cannot undo a takeover");
             }
@@ -222,6 +234,21 @@ impl Controller {
             ));
         }
         Ok(bridge)
+    }
+
+    /// Whether rules of the host let none of the bridge's containers reach another, as Docker's for networks without
+    /// inter-container communication. A rule for frames between two ports is in force where the bridge shows them to it.
+    async fn keeps_apart(&self, name: &str) -> Result<bool, ApiError> {
+        let shows = sysctl::get(&self.netlink, BRIDGE_SHOWS).await.map_err(|e| netlink_failed(&e))?;
+        if shows.as_deref() != Some("1") {
+            return Ok(false);
+        }
+        match nat::keeps_apart(name).await {
+            Ok(is_apart) => Ok(is_apart),
+            // Who has no nft has no such rules of it.
+            Err(NatError::NoNft) => Ok(false),
+            Err(error) => Err(ApiError::new(ErrorCode::Kernel, chain(&error))),
+        }
     }
 
     /// Refuses what would not work as well afterwards as before.

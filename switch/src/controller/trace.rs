@@ -73,7 +73,8 @@ fn refused_by(reason: DropReason, record: &TraceRecord) -> Stage {
         | DropReason::StormBroadcast
         | DropReason::StormMulticast
         | DropReason::StormUnknown
-        | DropReason::Flapping => Stage::Act,
+        | DropReason::Flapping
+        | DropReason::NobodyJoined => Stage::Act,
     }
 }
 
@@ -144,7 +145,7 @@ impl Controller {
                 let tag = if record.tpid == 0 { "untagged" } else { "untouched" };
                 deliveries.push(TraceDelivery { port: self.link_name(ingress), tag: tag.to_owned() });
             }
-            Verdict::Flood(_) if record.reach() == Reach::Decided => {
+            Verdict::Flood(_) | Verdict::Group(..) if record.reach() == Reach::Decided => {
                 for slot in self.state.ports.keys().map(|slot| PortId(*slot)) {
                     let copied = self.datapath.copied(traced, slot).map_err(|e| datapath_failed(&e))?;
                     let port = self.link_name(slot);
@@ -160,6 +161,7 @@ impl Controller {
             Verdict::Forward(..)
             | Verdict::Answer(_)
             | Verdict::Flood(_)
+            | Verdict::Group(..)
             | Verdict::Punt(_)
             | Verdict::Local
             | Verdict::Drop(_) => {}
@@ -192,7 +194,7 @@ impl Sight<'_> {
         }
         match self.record.verdict().unpack() {
             Verdict::Forward(..) => TraceVerdict::Forward,
-            Verdict::Flood(_) => TraceVerdict::Flood,
+            Verdict::Flood(_) | Verdict::Group(..) => TraceVerdict::Flood,
             Verdict::Answer(_) => TraceVerdict::Answer,
             Verdict::Punt(_) => TraceVerdict::Punt,
             Verdict::Local => TraceVerdict::Local,

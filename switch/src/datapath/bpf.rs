@@ -10,16 +10,21 @@ use vswitch_common::abi::{self, SwitchConfig};
 use vswitch_common::fdb::{FdbEntry, FdbKey};
 use vswitch_common::flap::Quarantine;
 use vswitch_common::guard::GuardKey;
+use vswitch_common::multicast::{GroupKey, GroupList};
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
-use vswitch_common::port::{MemberKey, NetworkConfig, PortConfig, PortId};
+use vswitch_common::port::{MemberKey, NetworkConfig, PortConfig, PortId, flag};
 use vswitch_common::stats::PortCounters;
 use vswitch_common::verdict::DropReason;
 use vswitch_common::vlan::{Form, VlanSet};
 
+use super::held::Held;
+use super::load::{load_programs, program};
 use super::maps::{OfMap as _, Tables, optional, take_ring};
+use super::migrate::{Replaced, Way};
 use super::object::{self, Adopted, MAPS, Pins};
 use super::{
-    Datapath, DatapathError, FdbPage, Known, MapUse, Target, TcMode, Traced, XdpMode, links, maps, trace,
+    Datapath, DatapathError, FdbPage, Health, Known, MapUse, Target, TcMode, Traced, XdpMode, links, maps,
+    migrate, trace,
 };
 use crate::api::types::Hook;
 
@@ -49,6 +54,9 @@ pub struct Bpf {
     tc_mode: Option<TcMode>,
     /// Traces so far.
     traces: u32,
+    held: Held,
+    /// Maps of the ABI version before, until their programs are replaced.
+    replaced: Vec<Replaced>,
 }
 
 /// The rings, which the event readers own.
@@ -57,6 +65,8 @@ pub struct Rings {
     pub events: RingBuf<MapData>,
     /// Punted frames.
     pub punts: RingBuf<MapData>,
+    /// Messages about multicast membership.
+    pub snoops: RingBuf<MapData>,
 }
 
 impl Bpf {
@@ -66,11 +76,12 @@ impl Bpf {
     /// When the object does not load, the pins are of another ABI version, or the folder is not on a bpffs.
     pub fn open(settings: &Settings) -> Result<(Self, Rings, Adopted), DatapathError> {
         let pins = Pins::create(&settings.pins)?;
-        let (mut ebpf, adopted) = object::load(&pins, settings.fdb_dynamic)?;
+        let (mut ebpf, adopted, replaced) = object::load(&pins, settings.fdb_dynamic)?;
         let mut tables = Tables::take(&mut ebpf)?;
         let rings = Rings {
             events: take_ring(&mut ebpf, abi::map::EVENTS)?,
             punts: take_ring(&mut ebpf, abi::map::PUNTS)?,
+            snoops: take_ring(&mut ebpf, abi::map::SNOOPS)?,
         };
         #[cfg(feature = "ebpf-log")]
         super::log::forward(&mut ebpf);
@@ -78,7 +89,10 @@ impl Bpf {
         let Settings { fdb_dynamic, station_moves, .. } = *settings;
         let config = SwitchConfig { abi: abi::ABI_VERSION, fdb_dynamic, station_moves, pad: 0 };
         tables.config.set(0, config, 0).of(abi::map::CONFIG)?;
-        let mut bpf = Self { ebpf, tables, pins, tc_mode: settings.tc_mode, traces: 0 };
+        // Before the first beat: who was a member in an earlier run need not be one now.
+        tables.clear_groups()?;
+        let held = Held::open(&pins);
+        let mut bpf = Self { ebpf, tables, pins, held, tc_mode: settings.tc_mode, replaced, traces: 0 };
         bpf.beat()?;
         Ok((bpf, rings, adopted))
     }
@@ -95,25 +109,6 @@ impl Bpf {
     fn tc(&mut self) -> Result<&mut SchedClassifier, DatapathError> {
         program(&mut self.ebpf, abi::program::TC)
     }
-}
-
-fn load_programs(ebpf: &mut Ebpf) -> Result<(), DatapathError> {
-    let failed = |program| move |source| DatapathError::Program { program, link: "load".to_owned(), source };
-    for name in [abi::program::XDP, abi::program::TRACE_XDP] {
-        program::<Xdp>(ebpf, name)?.load().map_err(failed(name))?;
-    }
-    for name in [abi::program::TC, abi::program::FLOOD, abi::program::TRACE] {
-        program::<SchedClassifier>(ebpf, name)?.load().map_err(failed(name))?;
-    }
-    Ok(())
-}
-
-fn program<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, DatapathError>
-where
-    &'a mut P: TryFrom<&'a mut Program>,
-{
-    let program = ebpf.program_mut(name).ok_or(DatapathError::Missing(name))?;
-    program.try_into().map_err(|_| DatapathError::Missing(name))
 }
 
 impl Datapath for Bpf {
@@ -164,12 +159,18 @@ impl Datapath for Bpf {
             },
         };
         self.tc_mode = Some(mode);
+        if mode == TcMode::Tcx {
+            self.held.hold(port, "tc", &pin);
+        }
         Ok(mode)
     }
 
     fn detach_tc(&mut self, port: PortId, target: &Target, mode: TcMode) -> Result<(), DatapathError> {
         match mode {
-            TcMode::Tcx => links::detach(&self.pins.link(port, "tc")),
+            TcMode::Tcx => {
+                self.held.detach(port, "tc");
+                links::detach(&self.pins.link(port, "tc"))
+            }
             TcMode::Clsact => {
                 links::detach_clsact(target);
                 Ok(())
@@ -179,10 +180,13 @@ impl Datapath for Bpf {
 
     fn attach_xdp(&mut self, port: PortId, target: &Target, mode: XdpMode) -> Result<(), DatapathError> {
         let pin = self.pins.link(port, "xdp");
-        links::attach_xdp(self.xdp()?, target, mode, &pin)
+        links::attach_xdp(self.xdp()?, target, mode, &pin)?;
+        self.held.hold(port, "xdp", &pin);
+        Ok(())
     }
 
     fn detach_xdp(&mut self, port: PortId) -> Result<(), DatapathError> {
+        self.held.detach(port, "xdp");
         links::detach(&self.pins.link(port, "xdp"))
     }
 
@@ -281,6 +285,22 @@ impl Datapath for Bpf {
         }
     }
 
+    fn set_group(&mut self, key: &GroupKey, list: Option<GroupList>) -> Result<(), DatapathError> {
+        match list {
+            Some(list) => self.tables.groups.insert(key, list, 0).of(abi::map::GROUPS),
+            None => optional(self.tables.groups.remove(key)).of(abi::map::GROUPS).map(drop),
+        }
+    }
+
+    fn send(&mut self, network: u16, vid: u16, frame: &[u8]) -> Result<(), DatapathError> {
+        // No frame comes in by nobody's port: its slot says where the controller's own go.
+        let nobody = PortConfig { network, flags: flag::FORWARDING, ..PortConfig::FREE };
+        self.set_port(PortId::NOBODY, &nobody)?;
+        let done = self.flood(PortId::NOBODY, vid, frame);
+        self.set_port(PortId::NOBODY, &PortConfig::FREE)?;
+        done
+    }
+
     fn flood(&mut self, ingress: PortId, vid: u16, frame: &[u8]) -> Result<(), DatapathError> {
         let mut context = [0u8; CONTEXT_BYTES];
         context[CONTROL_OFFSET..CONTROL_OFFSET + 4].copy_from_slice(&ingress.index().to_ne_bytes());
@@ -349,6 +369,25 @@ impl Datapath for Bpf {
 
     fn remove(&mut self) -> Result<(), DatapathError> {
         self.pins.remove()
+    }
+
+    fn health(&self, port: PortId) -> Health {
+        self.held.health(port)
+    }
+
+    fn mend_pins(&mut self) -> Result<usize, DatapathError> {
+        self.held.mend(&self.pins)
+    }
+
+    fn settle(&mut self) {
+        migrate::settle(std::mem::take(&mut self.replaced));
+    }
+
+    fn migrate_back(&mut self) -> Result<(), DatapathError> {
+        migrate::migrate(&self.pins, Way::Back)?;
+        let config = self.tables.config.get(&0, 0).of(abi::map::CONFIG)?;
+        let config = SwitchConfig { abi: abi::ABI_VERSION - 1, ..config };
+        self.tables.config.set(0, config, 0).of(abi::map::CONFIG)
     }
 
     fn now_ns(&self) -> u64 {

@@ -4,7 +4,7 @@ use std::io;
 
 use aya::maps::{MapData, RingBuf};
 use tokio::sync::mpsc;
-use vswitch_common::event::{Notice, PuntRecord};
+use vswitch_common::event::{Notice, PuntRecord, Snoop};
 
 use super::sys;
 
@@ -25,6 +25,14 @@ pub async fn read_notices(ring: RingBuf<MapData>, to: mpsc::Sender<Notice>) -> i
 /// When the ring cannot be waited for.
 pub async fn read_punts(ring: RingBuf<MapData>, to: mpsc::Sender<PuntRecord>) -> io::Result<()> {
     read(ring, to, PuntRecord::parse).await
+}
+
+/// Sends each message about membership on, until the receiver has gone.
+///
+/// # Errors
+/// When the ring cannot be waited for.
+pub async fn read_snoops(ring: RingBuf<MapData>, to: mpsc::Sender<Snoop>) -> io::Result<()> {
+    read(ring, to, Snoop::parse).await
 }
 
 async fn read<T>(

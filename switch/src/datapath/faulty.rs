@@ -6,6 +6,7 @@ use vswitch_common::fdb::{FdbEntry, FdbKey};
 use vswitch_common::flap::Quarantine;
 use vswitch_common::guard::GuardKey;
 use vswitch_common::limits;
+use vswitch_common::multicast::{GroupKey, GroupList};
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{NetworkConfig, PortConfig, PortId};
 use vswitch_common::stats::PortCounters;
@@ -35,12 +36,16 @@ pub struct Held {
     pub xdp: BTreeMap<u16, (u32, bool)>,
     /// Addresses that ports were given.
     pub guards: BTreeSet<(u16, [u8; 16])>,
+    /// Multicast groups: list and places in use.
+    pub groups: BTreeMap<GroupKey, (u16, u16, u32)>,
+    /// Frames of the controller's own: network, VLAN, frame.
+    pub sent: Vec<(u16, u16, Vec<u8>)>,
     /// The FDB.
     pub fdb: BTreeMap<u64, (u16, u16)>,
 }
 
 /// The data path that fails.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Faulty {
     /// What it holds.
     pub held: Held,
@@ -222,12 +227,27 @@ impl Datapath for Faulty {
         Ok(None)
     }
 
+    fn set_group(&mut self, key: &GroupKey, list: Option<GroupList>) -> Result<(), DatapathError> {
+        put(&mut self.call()?.groups, *key, list.map(|list| (list.list, list.places, list.flags)));
+        Ok(())
+    }
+
+    fn send(&mut self, network: u16, vid: u16, frame: &[u8]) -> Result<(), DatapathError> {
+        self.call()?.sent.push((network, vid, frame.to_vec()));
+        Ok(())
+    }
+
     fn map_use(&self) -> Result<Vec<MapUse>, DatapathError> {
         Ok(Vec::new())
     }
 
-    fn prune(&mut self, _known: &Known) -> Result<usize, DatapathError> {
-        self.call().map(|_| 0)
+    fn prune(&mut self, known: &Known) -> Result<usize, DatapathError> {
+        let held = self.call()?;
+        held.links.retain(|ifindex, _| known.links.contains(ifindex));
+        held.members.retain(|place, _| known.members.contains(place));
+        held.tc.retain(|slot, _| known.ports.contains(slot));
+        held.xdp.retain(|slot, _| known.ports.contains(slot));
+        Ok(0)
     }
 
     fn remove(&mut self) -> Result<(), DatapathError> {

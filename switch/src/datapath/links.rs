@@ -13,8 +13,12 @@ use vswitch_common::abi;
 
 use super::{DatapathError, Target, XdpMode, sys};
 
+/// Handle of our clsact filter.
+pub const CLSACT_HANDLE: u32 = 0x7673;
+
 /// Priority and handle of our clsact filter: fixed, so that a later run finds and replaces it.
-const FILTER: NlOptions = NlOptions { priority: 1, handle: TcHandle::new(0, 0x7673), classid: None };
+const FILTER: NlOptions =
+    NlOptions { priority: 1, handle: TcHandle::new(0, CLSACT_HANDLE as u16), classid: None };
 
 /// Attaches the XDP program, or puts it in place of the one that an earlier run pinned.
 pub(super) fn attach_xdp(

@@ -16,6 +16,7 @@ use vswitch_common::fdb::{FdbEntry, FdbKey};
 use vswitch_common::flap::Quarantine;
 use vswitch_common::guard::GuardKey;
 use vswitch_common::limits;
+use vswitch_common::multicast::{GroupKey, GroupList};
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{MemberKey, NetworkConfig, PortConfig};
 use vswitch_common::stats::PortCounters;
@@ -26,8 +27,6 @@ use super::{DatapathError, FdbPage, MapUse, sys};
 
 /// Entries read in one system call; more than any hash bucket has.
 const FDB_PAGE: usize = 4096;
-
-const NO_ENTRY: FdbEntry = FdbEntry { port: 0, flags: 0, epoch: 0, seen_ns: 0 };
 
 /// All maps that the controller reads or writes; who may write which is said in `switch-ebpf/src/maps.rs`.
 pub(super) struct Tables {
@@ -46,6 +45,7 @@ pub(super) struct Tables {
     pub(super) vlans: Array<MapData, VlanSet>,
     pub(super) guards: HashMap<MapData, GuardKey, u32>,
     pub(super) quarantines: Array<MapData, Quarantine>,
+    pub(super) groups: HashMap<MapData, GroupKey, GroupList>,
     pub(super) lost: PerCpuArray<MapData, u64>,
     pub(super) trace: Array<MapData, TraceRecord>,
     pub(super) trace_copies: Array<MapData, Copied>,
@@ -70,6 +70,7 @@ impl Tables {
             vlans: take(ebpf, abi::map::VLANS)?,
             guards: take(ebpf, abi::map::GUARDS)?,
             quarantines: take(ebpf, abi::map::QUARANTINES)?,
+            groups: take(ebpf, abi::map::GROUPS)?,
             lost: take(ebpf, abi::map::LOST)?,
             trace: take(ebpf, abi::map::TRACE)?,
             trace_copies: take(ebpf, abi::map::TRACE_COPIES)?,
@@ -81,7 +82,7 @@ impl Tables {
     /// Reads a page of the FDB from `cursor` on.
     pub(super) fn fdb_page(&self, cursor: Option<u32>) -> Result<FdbPage, DatapathError> {
         let mut keys = vec![FdbKey(0); FDB_PAGE];
-        let mut values = vec![NO_ENTRY; FDB_PAGE];
+        let mut values = vec![FdbEntry::NONE; FDB_PAGE];
         let map = self.fdb.map().fd();
         let (count, next) = sys::lookup_batch(map, cursor, &mut keys, &mut values)
             .map_err(|e| call_failed("bpf_map_lookup_batch", e))
@@ -91,9 +92,22 @@ impl Tables {
 
     /// Takes an entry out of the FDB.
     pub(super) fn fdb_take(&mut self, key: FdbKey) -> Result<Option<FdbEntry>, DatapathError> {
-        sys::take_element(self.fdb.map().fd(), &key, NO_ENTRY)
+        sys::take_element(self.fdb.map().fd(), &key, FdbEntry::NONE)
             .map_err(|e| call_failed("bpf_map_lookup_and_delete_elem", e))
             .of(abi::map::FDB)
+    }
+
+    /// Forgets every multicast group, and so floods them.
+    pub(super) fn clear_groups(&mut self) -> Result<(), DatapathError> {
+        let groups: Vec<GroupKey> = self.groups.keys().collect::<Result<_, _>>().of(abi::map::GROUPS)?;
+        for key in groups {
+            optional(self.groups.remove(&key)).of(abi::map::GROUPS)?;
+        }
+        let members: Vec<MemberKey> = self.members.keys().collect::<Result<_, _>>().of(abi::map::MEMBERS)?;
+        for key in members.into_iter().filter(|key| u32::from(key.network) >= limits::NETWORKS) {
+            optional(self.members.remove(&key)).of(abi::map::MEMBERS)?;
+        }
+        Ok(())
     }
 
     /// Sets a port's counters to zero on every CPU.

@@ -5,22 +5,27 @@
 //! rolls back.
 
 mod bpf;
+mod error;
 pub mod events;
 pub mod faulty;
+mod held;
 mod links;
+mod load;
 #[cfg(feature = "ebpf-log")]
 mod log;
 mod maps;
+mod migrate;
 mod object;
 mod sys;
 mod trace;
 
+use std::any::Any;
 use std::collections::{BTreeSet, HashSet};
-use std::path::PathBuf;
 
 use vswitch_common::fdb::{FdbEntry, FdbKey};
 use vswitch_common::flap::Quarantine;
 use vswitch_common::guard::GuardKey;
+use vswitch_common::multicast::{GroupKey, GroupList};
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{NetworkConfig, PortConfig, PortId};
 use vswitch_common::stats::PortCounters;
@@ -30,7 +35,12 @@ use vswitch_common::vlan::{Form, VlanSet};
 use crate::api::types::Hook;
 
 pub use bpf::{Bpf, Rings, Settings};
-pub use object::{Adopted, OBJECT};
+pub use error::DatapathError;
+pub use held::Health;
+pub use links::CLSACT_HANDLE;
+pub use load::try_programs;
+pub use migrate::MIGRATES;
+pub use object::{Adopted, OBJECT, programs};
 pub use trace::Traced;
 
 /// How an XDP program is attached.
@@ -73,8 +83,9 @@ pub struct MapUse {
     pub memory_bytes: u64,
 }
 
-/// What the controller asks of the data path. All calls are synchronous and short: a system call or a few.
-pub trait Datapath: Send + Sync {
+/// What the controller asks of the data path. All calls are synchronous and short: a system call or a few. `Any`, so that a
+/// test finds its own one behind the trait.
+pub trait Datapath: Any + Send + Sync {
     /// Writes a port's slot.
     ///
     /// # Errors
@@ -99,7 +110,7 @@ pub trait Datapath: Send + Sync {
     /// When the link has gone.
     fn set_target(&mut self, port: PortId, ifindex: Option<u32>) -> Result<(), DatapathError>;
 
-    /// Puts a port at a place of a network's flood list, or empties the place.
+    /// Puts a port at a place of the flood list of a network or a group, or empties the place.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -264,6 +275,18 @@ pub trait Datapath: Send + Sync {
         port: PortId,
     ) -> Result<Option<Result<Form, DropReason>>, DatapathError>;
 
+    /// Gives a multicast group a flood list, or no more.
+    ///
+    /// # Errors
+    /// When the table is full.
+    fn set_group(&mut self, key: &GroupKey, list: Option<GroupList>) -> Result<(), DatapathError>;
+
+    /// Sends a frame of the controller's own to each port of a network's VLAN `vid` (0 on a VLAN-unaware network).
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn send(&mut self, network: u16, vid: u16, frame: &[u8]) -> Result<(), DatapathError>;
+
     /// Limits and memory of each map.
     ///
     /// # Errors
@@ -281,6 +304,25 @@ pub trait Datapath: Send + Sync {
     /// # Errors
     /// When a pin cannot be removed.
     fn remove(&mut self) -> Result<(), DatapathError>;
+
+    /// Whether the port's attachments are still what they were made.
+    fn health(&self, _port: PortId) -> Health {
+        Health::default()
+    }
+
+    /// Makes pins again that somebody removed, on a new bpffs where theirs was unmounted. How many; an error where they cannot be made
+    /// again, and the ports stop when the controller does.
+    fn mend_pins(&mut self) -> Result<usize, DatapathError> {
+        Ok(0)
+    }
+
+    /// Every port has been brought about: what programs of the run before wrote elsewhere meanwhile is taken over.
+    fn settle(&mut self) {}
+
+    /// Makes the maps those of the ABI version before this build's, for an earlier vswitch that takes over.
+    fn migrate_back(&mut self) -> Result<(), DatapathError> {
+        Ok(())
+    }
 
     /// Monotonic time as the data path's clock gives it, in nanoseconds.
     fn now_ns(&self) -> u64;
@@ -306,88 +348,4 @@ pub struct FdbPage {
     pub entries: Vec<(FdbKey, FdbEntry)>,
     /// Where the next page begins; none if this was the last.
     pub next: Option<u32>,
-}
-
-/// What can go wrong between the controller and the kernel's data path.
-#[derive(Debug, thiserror::Error)]
-pub enum DatapathError {
-    /// The object does not load; the message has the verifier's last words.
-    #[error("the eBPF object does not load: {0}")]
-    Load(#[source] aya::EbpfError),
-    /// The object lacks a map or program, so it is not of this build.
-    #[error("the eBPF object has no {0}: rebuild with `cargo xtask build`")]
-    Missing(&'static str),
-    /// A map call failed.
-    #[error("map {map}: {source}")]
-    Map {
-        /// Map name.
-        map: &'static str,
-        /// Why.
-        source: aya::maps::MapError,
-    },
-    /// A program does not load, or an attachment failed.
-    #[error("{program} on {link}: {source}")]
-    Program {
-        /// Program name.
-        program: &'static str,
-        /// Link name.
-        link: String,
-        /// Why.
-        source: aya::programs::ProgramError,
-    },
-    /// A trace program did not get to its end.
-    #[error("{program} on {link}: did not write down what it found: restart the controller")]
-    NotTraced {
-        /// Program name.
-        program: &'static str,
-        /// Link name.
-        link: String,
-    },
-    /// The kernel gave no link that can be pinned, so the attachment would die with the controller.
-    #[error("{program} on {link}: the kernel has no BPF link for this hook")]
-    NotPinnable {
-        /// Program name.
-        program: &'static str,
-        /// Link name.
-        link: String,
-    },
-    /// A pin cannot be made, opened or removed.
-    #[error("pin {path}: {source}")]
-    Pin {
-        /// Its path.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The pins are of another ABI version.
-    #[error(
-        "the pins under {path} are of ABI version {found}, this vswitch has {wanted}: run the other version's \
-         `vswitch teardown`, or give another --bpffs"
-    )]
-    ForeignAbi {
-        /// The pin folder.
-        path: PathBuf,
-        /// Version found.
-        found: u32,
-        /// Version of this build.
-        wanted: u32,
-    },
-    /// The fake data path was told to fail here.
-    #[error("call {0} fails on purpose")]
-    OnPurpose(usize),
-}
-
-impl DatapathError {
-    /// The kernel's error number, where there is one.
-    #[must_use]
-    pub fn errno(&self) -> Option<i32> {
-        let mut error: Option<&(dyn std::error::Error + 'static)> = Some(self);
-        while let Some(e) = error {
-            if let Some(io) = e.downcast_ref::<std::io::Error>() {
-                return io.raw_os_error();
-            }
-            error = e.source();
-        }
-        None
-    }
 }

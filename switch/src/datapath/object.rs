@@ -14,12 +14,13 @@ use vswitch_common::abi::{self, SwitchConfig};
 use vswitch_common::limits;
 
 use super::DatapathError;
+use super::migrate::{self, Replaced, Way};
 
 /// The object that `build.rs` made.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/vswitch.bpf.o"));
 
 /// Every map, in the order in which `status` lists them.
-pub(super) const MAPS: [&str; 21] = [
+pub(super) const MAPS: [&str; 24] = [
     abi::map::CONFIG,
     abi::map::HEARTBEAT,
     abi::map::LINKS,
@@ -38,8 +39,11 @@ pub(super) const MAPS: [&str; 21] = [
     abi::map::STORMS,
     abi::map::MOVES,
     abi::map::QUARANTINES,
+    abi::map::GROUPS,
+    abi::map::SNOOP_BUCKETS,
     abi::map::EVENTS,
     abi::map::PUNTS,
+    abi::map::SNOOPS,
     abi::map::LOST,
 ];
 
@@ -62,10 +66,21 @@ impl Pins {
     /// Makes the folders under `root`, which is on a bpffs.
     pub(super) fn create(root: &Path) -> Result<Self, DatapathError> {
         let pins = Self { root: root.to_owned() };
-        for folder in [pins.root.clone(), pins.maps(), pins.links()] {
+        pins.make_folders()?;
+        Ok(pins)
+    }
+
+    /// Makes the folders, where they are missing.
+    pub(super) fn make_folders(&self) -> Result<(), DatapathError> {
+        for folder in [self.root.clone(), self.maps(), self.links()] {
             fs::create_dir_all(&folder).map_err(|source| DatapathError::Pin { path: folder, source })?;
         }
-        Ok(pins)
+        Ok(())
+    }
+
+    /// The folder of both.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     fn maps(&self) -> PathBuf {
@@ -120,8 +135,12 @@ impl Pins {
 }
 
 /// Loads the object's maps over the pins.
-pub(super) fn load(pins: &Pins, fdb_dynamic: u32) -> Result<(Ebpf, Adopted), DatapathError> {
-    let adopted = check_abi(pins)?;
+pub(super) fn load(pins: &Pins, fdb_dynamic: u32) -> Result<(Ebpf, Adopted, Vec<Replaced>), DatapathError> {
+    let found = check_abi(pins)?;
+    let replaced = match found {
+        Found::Migratable => migrate::migrate(pins, Way::Up)?,
+        Found::Nothing | Found::Same => Vec::new(),
+    };
     let paths = MAPS.map(|name| pins.map(name));
     let mut loader = EbpfLoader::new();
     loader.map_max_entries(abi::map::FDB, fdb_dynamic.saturating_add(limits::FDB_STATIC_RESERVE));
@@ -129,21 +148,49 @@ pub(super) fn load(pins: &Pins, fdb_dynamic: u32) -> Result<(Ebpf, Adopted), Dat
         loader.map_pin_path(name, path.as_path());
     }
     let ebpf = loader.load(OBJECT).map_err(DatapathError::Load)?;
-    Ok((ebpf, adopted))
+    let adopted = if found == Found::Nothing { Adopted::No } else { Adopted::Yes };
+    Ok((ebpf, adopted, replaced))
+}
+
+/// Loads the object's maps, small and unpinned.
+pub(super) fn load_apart() -> Result<Ebpf, DatapathError> {
+    let mut loader = EbpfLoader::new();
+    loader.map_max_entries(abi::map::FDB, limits::FDB_STATIC_RESERVE);
+    loader.load(OBJECT).map_err(DatapathError::Load)
+}
+
+/// Stands for the programs: the same for the same object in every build (FNV-1a).
+#[must_use]
+pub fn programs() -> String {
+    let hash = OBJECT.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, octet| {
+        (hash ^ u64::from(*octet)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
+
+/// What pins there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Same,
+    /// Of a version that this build can turn into its own.
+    Migratable,
 }
 
 /// Whether there are pins, and of our version.
-fn check_abi(pins: &Pins) -> Result<Adopted, DatapathError> {
+fn check_abi(pins: &Pins) -> Result<Found, DatapathError> {
     let path = pins.map(abi::map::CONFIG);
     if !path.exists() {
-        return Ok(Adopted::No);
+        return Ok(Found::Nothing);
     }
     let found = pinned_abi(&path).map_err(|source| DatapathError::Map { map: abi::map::CONFIG, source })?;
-    // 0: a run that was killed between making the map and writing it.
-    if found != abi::ABI_VERSION && found != 0 {
-        return Err(DatapathError::ForeignAbi { path: pins.root.clone(), found, wanted: abi::ABI_VERSION });
+    match found {
+        // A run that was killed between making the map and writing it.
+        0 => Ok(Found::Nothing),
+        abi::ABI_VERSION => Ok(Found::Same),
+        _ if migrate::MIGRATES.contains(&found) => Ok(Found::Migratable),
+        _ => Err(DatapathError::ForeignAbi { path: pins.root.clone(), found, wanted: abi::ABI_VERSION }),
     }
-    Ok(if found == 0 { Adopted::No } else { Adopted::Yes })
 }
 
 fn pinned_abi(path: &Path) -> Result<u32, aya::maps::MapError> {

@@ -20,9 +20,12 @@ mod md {
     pub(super) const BYTES: usize = 24;
 }
 
-/// Bytes of a frame that a run of a tc program is given; the kernel takes a page less its own room, and the program adds the
-/// rest as zeros. More than any stage looks at.
-const TC_BYTES: usize = 2_048;
+/// Bytes that a run of a tc program is given of a frame, at most: the kernel takes a page less its own room. More than any
+/// stage looks at.
+const TC_MOST: usize = 2_048;
+/// And at least: the kernel refuses an IP packet shorter than its header (net/bpf/test_run.c), a wire does not. The program
+/// gives the frame its own length again.
+const TC_LEAST: usize = ETHERNET_BYTES + 40;
 
 /// Where a tag is in a frame, and its bytes.
 const TAG_OFFSET: usize = 12;
@@ -44,16 +47,16 @@ pub(super) fn at_tc(
     number: u32,
     frame: &[u8],
 ) -> Result<(), DatapathError> {
-    let (tag, untagged) = untag(frame);
-    let is_long = untagged.len() > TC_BYTES;
-    let length = if is_long { untagged.len() as u32 } else { 0 };
+    let (tag, mut data) = untag(frame);
+    let length = data.len() as u32;
+    data.resize(data.len().clamp(TC_LEAST, TC_MOST), 0);
     let mut context = [0u8; skb::BYTES];
     put(&mut context, skb::IFINDEX, ifindex);
     for (word, value) in [(control::TAG, tag), (control::LENGTH, length), (control::NUMBER, number)] {
         put(&mut context, skb::CONTROL + word * 4, value);
     }
-    let data = if is_long { untagged.get(..TC_BYTES).unwrap_or(&untagged) } else { &untagged };
-    let options = TestRunOptions { data_in: Some(data), ctx_in: Some(&context), ..TestRunOptions::default() };
+    let options =
+        TestRunOptions { data_in: Some(&data), ctx_in: Some(&context), ..TestRunOptions::default() };
     written(abi::program::TRACE, ifindex, program.test_run(options).map(|run| run.return_value))
 }
 

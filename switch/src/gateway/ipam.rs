@@ -51,7 +51,13 @@ impl Pool {
 
     /// The next free address, and remembers that it was given.
     pub fn give(&mut self, is_taken: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+        self.give_within(&self.subnet.clone(), is_taken)
+    }
+
+    /// The same, of a part of the subnet.
+    pub fn give_within(&mut self, range: &IpNet, is_taken: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
         let (first, last) = self.hosts();
+        let (first, last) = (first.max(number(range.network())), last.min(number(range.broadcast())));
         let from = number(self.last).clamp(first - 1, last);
         let free = (from + 1..=last).chain(first..=from).map(|n| ip_of(n, &self.subnet)).find(|ip| {
             // Ends after as many steps as there are takers.

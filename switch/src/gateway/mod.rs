@@ -5,14 +5,16 @@
 //! what there should be is durable state (`GatewayState`), and `controller/gateways.rs` brings it about.
 //!
 //! What vswitch does not touch: other tables and chains. A host whose own forward chain drops (Docker's iptables rules do,
-//! ufw's may) drops what the gateway forwards too, since a drop in any table is final; such a host needs a rule of its own
-//! that accepts what comes from and goes to the links `vsw*`.
+//! ufw's may) drops what the gateway forwards too, since a drop in any table is final. `nat::survey` finds such chains, and
+//! `controller/firewall.rs` says what to do about them. Networks that Docker made get a rule of
+//! their own that lets them through (`passage`).
 
 pub mod dns;
 pub mod ipam;
 pub mod link;
 pub mod listening;
 pub mod nat;
+pub mod passage;
 pub mod sysctl;
 
 use std::net::IpAddr;
@@ -117,6 +119,16 @@ pub enum GatewayError {
         /// By whom.
         holder: String,
     },
+    /// The name is another host's.
+    #[error("network {network} has a host {name} already, {holder}: choose another name")]
+    NameTaken {
+        /// Which name.
+        name: String,
+        /// In which network.
+        network: String,
+        /// Behind which port.
+        holder: String,
+    },
     /// No address left.
     #[error("{subnet} of network {network} has no free address: delete a port or release an address first")]
     Exhausted {
@@ -171,6 +183,7 @@ impl GatewayError {
             | Self::NoSubnet { .. } => ErrorCode::InvalidArgument,
             Self::Overlap { .. } => ErrorCode::SubnetOverlaps,
             Self::Taken { .. } => ErrorCode::AddressInUse,
+            Self::NameTaken { .. } => ErrorCode::NameInUse,
             Self::Exhausted { .. } | Self::TooManyReserved { .. } => ErrorCode::LimitReached,
             Self::NotReserved { .. } => ErrorCode::NoSuchAddress,
             Self::GatewayPort { .. } => ErrorCode::GatewayPort,

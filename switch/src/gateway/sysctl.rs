@@ -38,6 +38,14 @@ pub async fn set_all(netlink: &Netlink, wishes: Vec<(String, &'static str)>) -> 
     netlink.namespace().run(work).await?
 }
 
+/// The value of a switch; none if it is not there.
+///
+/// # Errors
+/// [`NetlinkError::Sysctl`].
+pub async fn get(netlink: &Netlink, key: &'static str) -> Result<Option<String>, NetlinkError> {
+    netlink.namespace().run(move || read(key)).await?
+}
+
 /// What setting these would change of the host's switches, and changes nothing.
 ///
 /// # Errors

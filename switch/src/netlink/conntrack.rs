@@ -25,7 +25,7 @@ const CT_GET: u16 = CT | 1;
 const CT_DELETE: u16 = CT | 2;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
-const NLM_F_REQUEST: u16 = 1;
+pub(super) const NLM_F_REQUEST: u16 = 1;
 const NLM_F_ACK: u16 = 4;
 const NLM_F_DUMP: u16 = 0x300;
 
@@ -46,8 +46,8 @@ const CTA_PROTO_DST_PORT: u16 = 3;
 /// Marks of nesting and byte order in an attribute's type.
 const TYPE_MASK: u16 = 0x3fff;
 
-const HEADER_BYTES: usize = 16;
-const FAMILY_HEADER_BYTES: usize = 4;
+pub(super) const HEADER_BYTES: usize = 16;
+pub(super) const FAMILY_HEADER_BYTES: usize = 4;
 
 /// How long the kernel may take for the next part of an answer, in seconds.
 const ANSWER_LIMIT_S: i64 = 10;
@@ -170,7 +170,7 @@ fn tuple(attribute: &[u8]) -> Option<Tuple> {
 }
 
 /// The value of the first attribute of a kind.
-fn find(bytes: &[u8], kind: u16) -> Option<&[u8]> {
+pub(super) fn find(bytes: &[u8], kind: u16) -> Option<&[u8]> {
     attributes(bytes).find(|(found, ..)| *found == kind).map(|(_, _, value)| value)
 }
 
@@ -187,7 +187,7 @@ fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8], &[u8])> {
     })
 }
 
-fn send(socket: &OwnedFd, kind: u16, flags: u16, family: u8, attributes: &[u8]) -> io::Result<()> {
+pub(super) fn send(socket: &OwnedFd, kind: u16, flags: u16, family: u8, attributes: &[u8]) -> io::Result<()> {
     let length = HEADER_BYTES + FAMILY_HEADER_BYTES + attributes.len();
     let length = u32::try_from(length).map_err(|_| io::ErrorKind::InvalidInput)?;
     let mut message = length.to_ne_bytes().to_vec();

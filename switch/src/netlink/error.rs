@@ -151,6 +151,12 @@ pub enum NetlinkError {
         /// Why not.
         source: io::Error,
     },
+    /// The kernel does not tell the generation of its rules.
+    #[error("cannot ask for the generation of nftables' rules")]
+    Ruleset {
+        /// Why not.
+        source: io::Error,
+    },
     /// A file below `/proc/sys` cannot be read or written.
     #[error("cannot {action} {path:?}")]
     Sysctl {

@@ -16,7 +16,7 @@ use vswitch_common::mac::MacAddr;
 use super::link::name_here;
 use super::offload::{FeatureChange, Features, GRO, apply_here, restore_here};
 use super::peer::Undone;
-use super::{LinkIndex, LinkKind, Netlink, NetlinkError};
+use super::{LinkIndex, LinkKind, Netlink, NetlinkError, qdisc};
 
 /// Receive-side VLAN tag stripping, as `ethtool` calls it.
 const VLAN_STRIPPING: &str = "rx-vlan-hw-parse";
@@ -36,6 +36,9 @@ pub struct SilencedLink {
     pub was_promiscuous: Option<bool>,
     /// Whether IPv6 was disabled on it; none where that is left alone.
     pub was_ipv6_disabled: Option<bool>,
+    /// Whether it had a clsact qdisc; none where that was not asked.
+    #[serde(default)]
+    pub had_clsact: Option<bool>,
     /// Features that are changed.
     pub features: Vec<FeatureChange>,
 }
@@ -47,6 +50,7 @@ pub struct SilencedLink {
 pub async fn survey(netlink: &Netlink, index: LinkIndex) -> Result<SilencedLink, NetlinkError> {
     let link = netlink.by_index(index).await?;
     let has_ipv6 = netlink.addresses(index).await?.iter().any(|given| given.address.is_ipv6());
+    let had_clsact = qdisc::has_clsact(netlink, index).await.ok();
     let is_card = link.kind == LinkKind::Physical;
     let (was_ipv6_disabled, features) = netlink
         .namespace()
@@ -70,6 +74,7 @@ pub async fn survey(netlink: &Netlink, index: LinkIndex) -> Result<SilencedLink,
         was_up: link.is_up,
         was_promiscuous: (link.kind != LinkKind::Veth).then_some(link.is_promiscuous),
         was_ipv6_disabled,
+        had_clsact,
         features,
         name: link.name,
         mac: link.mac,
@@ -153,6 +158,17 @@ async fn restore_existing(netlink: &Netlink, was: &SilencedLink) -> Result<(), N
             if ipv6 == Some(false) { write_ipv6_disabled_here(&name, false) } else { Ok(()) }
         })
         .await?
+}
+
+/// Removes the clsact qdisc that was not there before, unless somebody has filters in it by now.
+///
+/// # Errors
+/// [`NetlinkError::Link`].
+pub async fn remove_clsact(netlink: &Netlink, was: &SilencedLink) -> Result<(), NetlinkError> {
+    match was.had_clsact {
+        Some(false) => qdisc::remove_empty_clsact(netlink, was.index).await.map(drop),
+        _ => Ok(()),
+    }
 }
 
 /// `/proc/sys/net` shows the namespace of the thread that looks. A name may have a dot in it, but no slash.

@@ -6,7 +6,8 @@
 use std::fmt;
 
 use rtnetlink::packet_route::link::{
-    InfoKind, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, State,
+    InfoKind, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp, State,
+    XdpAttached,
 };
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
@@ -71,6 +72,8 @@ pub struct Link {
     pub has_carrier: bool,
     /// Whether somebody asked it to take every frame (`IFF_PROMISC`, which a program that listens does not set).
     pub is_promiscuous: bool,
+    /// Whether an XDP program meets its frames before they are socket buffers.
+    pub has_native_program: bool,
     /// The bridge, bond or other link it belongs to.
     pub master: Option<LinkIndex>,
     /// The other end, for a veth.
@@ -103,6 +106,7 @@ impl Link {
                 LinkAttribute::NumRxQueues(count) => link.num_rx_queues = *count,
                 LinkAttribute::NumTxQueues(count) => link.num_tx_queues = *count,
                 LinkAttribute::Link(index) => lower = Some(LinkIndex(*index)),
+                LinkAttribute::Xdp(xdp) => link.has_native_program = xdp.iter().any(is_native),
                 LinkAttribute::LinkNetNsId(id) => nsid = Some(*id),
                 LinkAttribute::LinkInfo(infos) => {
                     kind = infos.iter().find_map(|info| match info {
@@ -134,12 +138,17 @@ impl Link {
             is_up: flags.contains(LinkFlags::Up),
             has_carrier: flags.contains(LinkFlags::LowerUp),
             is_promiscuous: flags.contains(LinkFlags::Promisc),
+            has_native_program: false,
             master: None,
             peer: None,
             num_rx_queues: 1,
             num_tx_queues: 1,
         }
     }
+}
+
+fn is_native(xdp: &LinkXdp) -> bool {
+    matches!(xdp, LinkXdp::Attached(XdpAttached::Driver | XdpAttached::Hardware | XdpAttached::Multiple))
 }
 
 fn mac(octets: &[u8]) -> MacAddr {

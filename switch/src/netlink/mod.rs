@@ -16,9 +16,11 @@ pub mod namespace;
 mod nsid;
 pub mod offload;
 pub mod peer;
+pub mod qdisc;
 pub mod route;
+pub mod ruleset;
 #[cfg(test)]
-mod scratch;
+pub(crate) mod scratch;
 mod socket;
 pub mod veth;
 pub mod xdp_features;

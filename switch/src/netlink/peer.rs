@@ -36,6 +36,9 @@ pub struct PeerFacts {
     pub mtu: u32,
     /// Whether it was told to be up.
     pub is_up: bool,
+    /// Whether an XDP program of the host's own meets its frames, which `bpf_redirect_peer` would pass by.
+    #[serde(default)]
+    pub has_native_program: bool,
     /// The id that our namespace has for its namespace; none when it is our own.
     pub nsid: Option<i32>,
 }
@@ -237,8 +240,8 @@ async fn look(netlink: &Netlink, place: PeerRef) -> Result<PeerFacts, NetlinkErr
         None => netlink.by_index(place.index).await?,
         Some(nsid) => netlink.by_index_elsewhere(place.index, nsid).await?,
     };
-    let Link { index, name, mac, mtu, is_up, .. } = peer;
-    Ok(PeerFacts { index, name, mac, mtu, is_up, nsid: place.nsid })
+    let Link { index, name, mac, mtu, is_up, has_native_program, .. } = peer;
+    Ok(PeerFacts { index, name, mac, mtu, is_up, has_native_program, nsid: place.nsid })
 }
 
 /// Runs a closure on the peer's name, our end and the namespace's inode, inside the peer's namespace.

@@ -11,13 +11,13 @@ use super::{LinkIndex, Namespace, Netlink};
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// A named namespace, deleted when dropped.
-pub(super) struct Scratch {
-    pub(super) name: String,
+pub(crate) struct Scratch {
+    pub(crate) name: String,
 }
 
 impl Scratch {
     /// None, said aloud, where a namespace cannot be made.
-    pub(super) fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             eprintln!("skipped: making network namespaces takes root");
             return None;
@@ -28,28 +28,28 @@ impl Scratch {
     }
 
     /// Where it is mounted.
-    pub(super) fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         PathBuf::from("/run/netns").join(&self.name)
     }
 
-    pub(super) fn inode(&self) -> u64 {
+    pub(crate) fn inode(&self) -> u64 {
         Namespace::open(&self.path()).expect("it exists").inode()
     }
 
     /// Runs `ip` in it.
-    pub(super) fn ip(&self, arguments: &str) -> String {
+    pub(crate) fn ip(&self, arguments: &str) -> String {
         self.exec(&format!("ip {arguments}"))
     }
 
     /// Runs a command in it.
-    pub(super) fn exec(&self, command: &str) -> String {
+    pub(crate) fn exec(&self, command: &str) -> String {
         let net = format!("--net={}", self.path().display());
         let arguments: Vec<&str> = std::iter::once(&*net).chain(command.split_whitespace()).collect();
         run("nsenter", &arguments)
     }
 
     /// A process that stays in it, or in a new namespace of its own.
-    pub(super) fn process(&self, command: &str) -> Process {
+    pub(crate) fn process(&self, command: &str) -> Process {
         let net = format!("--net={}", self.path().display());
         let child =
             Command::new("nsenter").arg(net).args(command.split_whitespace()).spawn().expect("nsenter runs");
@@ -57,7 +57,7 @@ impl Scratch {
     }
 
     /// What a test can see of a link: all that `ip`, `ethtool` and the sysctl say.
-    pub(super) fn portrait(&self, link: &str) -> String {
+    pub(crate) fn portrait(&self, link: &str) -> String {
         let mut portrait = String::new();
         for command in [
             format!("ip -d -o link show dev {link}"),
@@ -71,7 +71,7 @@ impl Scratch {
     }
 
     /// Runs the future on a thread and runtime inside the namespace, with a connection opened there.
-    pub(super) fn block_on<F: Future<Output = ()>>(&self, test: impl FnOnce(Netlink) -> F + Send) {
+    pub(crate) fn block_on<F: Future<Output = ()>>(&self, test: impl FnOnce(Netlink) -> F + Send) {
         let work = || {
             let namespace = std::fs::File::open(self.path()).expect("it exists");
             nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET).expect("root may enter");
@@ -93,10 +93,10 @@ impl Drop for Scratch {
 }
 
 /// A process, killed when dropped.
-pub(super) struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Process {
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.0.id()
     }
 }
@@ -109,7 +109,7 @@ impl Drop for Process {
 }
 
 /// Whether a link of the calling thread's namespace has any IPv6 address.
-pub(super) async fn has_ipv6(netlink: &Netlink, link: &str) -> bool {
+pub(crate) async fn has_ipv6(netlink: &Netlink, link: &str) -> bool {
     let link = link.to_owned();
     let look = move || std::fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap_or_default();
     netlink
@@ -122,7 +122,7 @@ pub(super) async fn has_ipv6(netlink: &Netlink, link: &str) -> bool {
 }
 
 /// The index of a link that must exist.
-pub(super) async fn index(netlink: &Netlink, name: &str) -> LinkIndex {
+pub(crate) async fn index(netlink: &Netlink, name: &str) -> LinkIndex {
     netlink.by_name(name).await.expect("the test made this link").index
 }
 

@@ -7,6 +7,9 @@
 mod container;
 mod image;
 mod machine;
+pub mod script;
+pub mod table;
+mod world;
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -17,6 +20,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 pub use image::IMAGE;
+pub use world::{Driver, Left, MACHINE, OUTSIDE, World};
 
 use crate::namespace::Namespace;
 use crate::process::Process;
@@ -90,6 +94,16 @@ impl Engine {
         pairs.chain(self.extra.iter().cloned()).collect()
     }
 
+    /// What `dockerd --version` says.
+    ///
+    /// # Panics
+    /// When there is no dockerd.
+    #[must_use]
+    pub fn version() -> String {
+        let output = Command::new("dockerd").arg("--version").output().expect("dockerd is installed");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
     /// The network namespace it runs in.
     #[must_use]
     pub fn namespace(&self) -> &Arc<Namespace> {
@@ -100,6 +114,12 @@ impl Engine {
     #[must_use]
     pub fn plugins(&self) -> PathBuf {
         self.scratch.path("plugins")
+    }
+
+    /// The engine's own socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.folder().join("docker.sock")
     }
 
     /// What a command of Docker's CLI prints and how it ends.
@@ -114,7 +134,7 @@ impl Engine {
     /// Such a command, to be run.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("docker");
+        let mut command = Command::new(client());
         command.arg("--host").arg(self.host_url()).args(arguments).stdin(Stdio::null());
         // What the user's own client is configured to is no part of the test.
         command.env("DOCKER_CONFIG", self.folder().join("client"));
@@ -203,7 +223,7 @@ impl Engine {
     }
 
     fn host_url(&self) -> String {
-        format!("unix://{}", self.folder().join("docker.sock").display())
+        format!("unix://{}", self.socket().display())
     }
 
     fn folder(&self) -> PathBuf {
@@ -232,4 +252,10 @@ impl Drop for Engine {
         }
         self.power_off();
     }
+}
+
+/// Docker's CLI: the distribution's, which is as old as its dockerd, before one that was put beside it.
+fn client() -> &'static str {
+    const DISTRIBUTION: &str = "/usr/bin/docker";
+    if std::path::Path::new(DISTRIBUTION).is_file() { DISTRIBUTION } else { "docker" }
 }

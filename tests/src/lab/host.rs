@@ -107,6 +107,17 @@ impl Host {
         Self { name: name.to_owned(), number, options, namespace: Arc::new(namespace), links }
     }
 
+    /// The same host, known by an address of 10.77/16 that somebody gave it.
+    ///
+    /// # Panics
+    /// When it is another.
+    #[must_use]
+    #[track_caller]
+    pub fn known_as(&self, ip: Ipv4Addr) -> Self {
+        let [10, 77, subnet, number] = ip.octets() else { panic!("{} has {ip}: not in 10.77/16", self.name) };
+        Self { number, options: self.options.clone().subnet(subnet), ..self.clone() }
+    }
+
     /// The name, after which its links in the switch's namespace are called.
     #[must_use]
     pub fn name(&self) -> &str {

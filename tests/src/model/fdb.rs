@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Mac, Network, PortId};
+use super::{Domain, Mac, Network, PortId};
 
 /// How long a silent station is remembered where nothing else is said.
 const DEFAULT_AGEING: Duration = Duration::from_secs(300);
@@ -33,7 +33,7 @@ pub struct Entry {
 /// All stations of all networks.
 #[derive(Debug, Clone, Default)]
 pub struct Fdb {
-    entries: BTreeMap<(Network, Mac), Entry>,
+    entries: BTreeMap<(Domain, Mac), Entry>,
     ageing: BTreeMap<Network, Duration>,
 }
 
@@ -42,14 +42,14 @@ impl Fdb {
         self.ageing.insert(network, ageing);
     }
 
-    pub(super) fn insert(&mut self, network: Network, mac: Mac, entry: Entry) {
-        self.entries.insert((network, mac), entry);
+    pub(super) fn insert(&mut self, domain: Domain, mac: Mac, entry: Entry) {
+        self.entries.insert((domain, mac), entry);
     }
 
     /// A frame of this station came by this port.
-    pub(super) fn learn(&mut self, network: Network, mac: Mac, port: PortId, now: Duration) {
+    pub(super) fn learn(&mut self, domain: Domain, mac: Mac, port: PortId, now: Duration) {
         let known =
-            self.entries.entry((network, mac)).or_insert(Entry { port, kind: Kind::Dynamic, seen: now });
+            self.entries.entry((domain, mac)).or_insert(Entry { port, kind: Kind::Dynamic, seen: now });
         if known.kind != Kind::Sticky {
             known.port = port;
             known.seen = now;
@@ -57,9 +57,9 @@ impl Fdb {
     }
 
     /// The station's entry, unless it has been silent for too long.
-    pub(super) fn find(&self, network: Network, mac: Mac, now: Duration) -> Option<Entry> {
-        let entry = *self.entries.get(&(network, mac))?;
-        (!self.is_aged(network, entry, now)).then_some(entry)
+    pub(super) fn find(&self, domain: Domain, mac: Mac, now: Duration) -> Option<Entry> {
+        let entry = *self.entries.get(&(domain, mac))?;
+        (!self.is_aged(domain.0, entry, now)).then_some(entry)
     }
 
     fn is_aged(&self, network: Network, entry: Entry, now: Duration) -> bool {
@@ -68,8 +68,8 @@ impl Fdb {
     }
 
     /// Every entry that has not aged.
-    pub(super) fn present(&self, now: Duration) -> BTreeMap<(Network, Mac), Entry> {
-        let is_present = |(key, entry): &(&(Network, Mac), &Entry)| !self.is_aged(key.0, **entry, now);
+    pub(super) fn present(&self, now: Duration) -> BTreeMap<(Domain, Mac), Entry> {
+        let is_present = |(key, entry): &(&(Domain, Mac), &Entry)| !self.is_aged(key.0.0, **entry, now);
         self.entries.iter().filter(is_present).map(|(key, entry)| (*key, *entry)).collect()
     }
 

@@ -105,3 +105,67 @@ fn a_port_that_goes_down_forgets_what_it_learned() {
     assert!(switch.fdb(at(0)).is_empty());
     assert_eq!(switch.deliver(2, &frame(A, B), at(0)), to(&[1, 3]));
 }
+
+fn tagged(to: Mac, from: Mac, vid: u16) -> Vec<u8> {
+    [&to[..], &from, &[0x81, 0, (vid >> 8) as u8, vid as u8, 0x88, 0xb5], &[0; 46]].concat()
+}
+
+fn in_vlans(untagged: u16, tagged: [u16; 3]) -> PortSettings {
+    PortSettings { vlans: Some(Vlans { untagged, tagged }), ..PortSettings::default() }
+}
+
+#[test]
+fn vlans_keep_apart_and_tags_come_and_go() {
+    let mut switch = Switch::default();
+    switch.set_port(1, in_vlans(10, [0; 3]));
+    switch.set_port(2, in_vlans(0, [10, 20, 0]));
+    switch.set_port(3, in_vlans(20, [0; 3]));
+    assert_eq!(switch.deliver(1, &frame(ALL, A), at(0)), to(&[2]));
+    assert_eq!((switch.form(1, 10), switch.form(2, 10)), (Form::Untagged, Form::Tagged(10)));
+    assert_eq!(switch.deliver(2, &tagged(A, B, 10), at(0)), to(&[1]));
+    assert_eq!(switch.deliver(2, &tagged(A, B, 20), at(0)), to(&[3]), "unknown in that VLAN");
+    assert_eq!(switch.deliver(2, &tagged(A, B, 30), at(0)), Outcome::dropped(Reason::VlanNotAllowed));
+    assert_eq!(switch.deliver(2, &tagged(A, B, 4095), at(0)), Outcome::dropped(Reason::InvalidVlan));
+    assert_eq!(switch.deliver(2, &frame(A, B), at(0)), Outcome::dropped(Reason::InvalidVlan));
+    assert_eq!(switch.deliver(1, &tagged(ALL, A, 0), at(0)), to(&[2]), "a priority tag");
+}
+
+#[test]
+fn a_guarded_port_says_what_it_was_given_and_nothing_else() {
+    let mut switch = switch(2);
+    let guard = Guard { mac: Some(A), ip: Some([10, 0, 0, 1]), trusted: false };
+    switch.set_port(1, PortSettings { guard: Some(guard), ..PortSettings::default() });
+    let arp = |sender: Mac, ip: [u8; 4]| {
+        [&ALL[..], &A, &[8, 6, 0, 1, 8, 0, 6, 4, 0, 1], &sender, &ip, &[0; 6], &ip].concat()
+    };
+    let udp = |ip: [u8; 4], from: u8, to: u8| {
+        [
+            &ALL[..],
+            &A,
+            &[8, 0, 0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0],
+            &ip,
+            &[255; 4],
+            &[0, from, 0, to, 0, 8, 0, 0],
+        ]
+        .concat()
+    };
+    let mut verdict = |frame: &[u8]| switch.deliver(1, frame, at(0)).drop;
+    assert_eq!(verdict(&frame(ALL, B)), Some(Reason::SpoofedMac));
+    assert_eq!(verdict(&arp(B, [10, 0, 0, 1])), Some(Reason::SpoofedMac));
+    assert_eq!(verdict(&arp(A, [10, 0, 0, 2])), Some(Reason::SpoofedIp));
+    assert_eq!(verdict(&arp(A, [10, 0, 0, 1])), None);
+    assert_eq!(verdict(&udp([0; 4], 68, 67)), None);
+    assert_eq!(verdict(&udp([0; 4], 68, 68)), Some(Reason::SpoofedIp));
+    assert_eq!(verdict(&udp([10, 0, 0, 1], 67, 68)), Some(Reason::RogueServer));
+}
+
+#[test]
+fn a_port_that_flooded_too_much_still_reaches_whom_it_knows() {
+    let mut switch = switch(2);
+    switch.deliver(2, &frame(ALL, B), at(0));
+    switch.set_port(1, PortSettings { exhausted: [true, false, true], ..PortSettings::default() });
+    assert_eq!(switch.deliver(1, &frame(ALL, A), at(0)), Outcome::dropped(Reason::StormBroadcast));
+    assert_eq!(switch.deliver(1, &frame([3; 6], A), at(0)), to(&[2]));
+    assert_eq!(switch.deliver(1, &frame([2; 6], A), at(0)), Outcome::dropped(Reason::StormUnknown));
+    assert_eq!(switch.deliver(1, &frame(B, A), at(0)), to(&[2]));
+}

@@ -4,15 +4,18 @@ mod arrange;
 mod observe;
 
 use std::collections::{BTreeMap, HashSet};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use vswitch::datapath::{Bpf, Datapath as _, Rings, Settings, TcMode};
+use vswitch_common::abi;
 use vswitch_common::domain::DomainId;
 use vswitch_common::fdb::FdbKey;
 use vswitch_common::guard::GuardKey;
 use vswitch_common::mac::MacAddr;
+use vswitch_common::multicast::GroupKey;
 use vswitch_common::neighbour::NeighbourKey;
 use vswitch_common::port::{PortConfig, PortId, flag};
 
@@ -20,6 +23,7 @@ use super::apart::{Place, apart, here, obstacle, within};
 use super::links::{Link, make_links};
 use super::raw::RawMaps;
 use super::tally::Tally;
+use crate::bpf::AsTheStack;
 use crate::hooks::skip;
 
 pub use arrange::AWARE_DOMAIN;
@@ -51,6 +55,7 @@ pub struct Fixture {
     pub bpf: Bpf,
     rings: Rings,
     raw: RawMaps,
+    stack: AsTheStack,
     links: Vec<Link>,
     /// Ports in use.
     size: u16,
@@ -60,6 +65,8 @@ pub struct Fixture {
     lost: u64,
     neighbours: HashSet<NeighbourKey>,
     given: HashSet<GuardKey>,
+    /// Flood lists of groups, and the ports at their places.
+    groups: Vec<(GroupKey, u16, u16)>,
     /// How the tc program is attached, by port.
     attached: BTreeMap<u16, TcMode>,
     /// The network whose flood list each port is in.
@@ -106,10 +113,14 @@ impl Fixture {
         let settings =
             Settings { pins: pins.clone(), fdb_dynamic: MOST_STATIONS, station_moves: 0, tc_mode: None };
         let (bpf, rings, _new) = Bpf::open(&settings).expect("the data path loads");
+        let (_, tc) = bpf.programs().find(|(name, _)| *name == abi::program::TC).expect("the object has it");
+        let tc = tc.fd().expect("it is loaded");
+        let stack = AsTheStack::in_front_of(tc.as_fd()).expect("the kernel has tail calls");
         Self {
             bpf,
             rings,
             raw: RawMaps::open(&pins.join("maps")),
+            stack,
             links: make_links(ports),
             size: 0,
             slots: ports,
@@ -117,6 +128,7 @@ impl Fixture {
             lost: 0,
             neighbours: HashSet::new(),
             given: HashSet::new(),
+            groups: Vec::new(),
             attached: BTreeMap::new(),
             joined: BTreeMap::new(),
         }
@@ -171,6 +183,7 @@ impl Fixture {
         for key in std::mem::take(&mut self.given) {
             self.bpf.set_guard(&key, false).expect("the map is there");
         }
+        self.unlist_groups();
         for slot in (1..=self.slots).map(PortId) {
             let link = self.links.get(usize::from(slot.0) - 1).map(|link| link.ifindex);
             let used = link.filter(|_| slot.0 <= self.size);
@@ -191,6 +204,6 @@ impl Fixture {
             self.bpf.clear_quarantine(PortId(slot)).expect("the slot is there");
         }
         self.bpf.beat().expect("the map is there");
-        drop((self.tally(), self.notices(), self.punts(), self.lost()));
+        drop((self.tally(), self.notices(), self.punts(), self.snoops(), self.lost()));
     }
 }

@@ -92,6 +92,11 @@ impl Listener {
         Self { sockets: fixture.ports().map(|port| (port, socket(port))).collect() }
     }
 
+    /// The ports it listens behind.
+    pub fn ports(&self) -> impl Iterator<Item = PortId> + use<'_> {
+        self.sockets.keys().copied()
+    }
+
     /// How often a frame arrived behind each port since the last call.
     #[must_use]
     pub fn count(&self, frame: &[u8]) -> BTreeMap<PortId, usize> {

@@ -11,6 +11,7 @@ use vswitch_common::port::PortId;
 pub(super) struct RawMaps {
     heartbeat: Array<MapData, u64>,
     punt_buckets: Array<MapData, Bucket>,
+    snoop_buckets: Array<MapData, Bucket>,
     storms: Array<MapData, u64>,
     config: Array<MapData, SwitchConfig>,
 }
@@ -21,6 +22,7 @@ impl RawMaps {
         Self {
             heartbeat: open(folder, abi::map::HEARTBEAT),
             punt_buckets: open(folder, abi::map::PUNT_BUCKETS),
+            snoop_buckets: open(folder, abi::map::SNOOP_BUCKETS),
             storms: open(folder, abi::map::STORMS),
             config: open(folder, abi::map::CONFIG),
         }
@@ -42,9 +44,15 @@ impl RawMaps {
     pub(super) fn refill(&mut self, port: PortId) {
         let full = Bucket { second: 0, spent: 0 };
         self.punt_buckets.set(port.index(), full, 0).expect("an array has all its places");
+        self.snoop_buckets.set(port.index(), full, 0).expect("an array has all its places");
         for kind in 0..4 {
             self.storms.set(port.index() * 4 + kind, 0, 0).expect("an array has all its places");
         }
+    }
+
+    /// Lets a port have used up its limit of a kind of floods, for ever.
+    pub(super) fn exhaust(&mut self, port: PortId, kind: u32) {
+        self.storms.set(port.index() * 4 + kind, u64::MAX / 2, 0).expect("an array has all its places");
     }
 }
 

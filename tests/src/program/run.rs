@@ -3,6 +3,8 @@
 //! What such a run leaves out: a redirect is decided but not carried out. Clones are sent. The kernel refuses frames
 //! shorter than an Ethernet header (net/bpf/test_run.c, `bpf_test_init`).
 
+use std::time::Duration;
+
 use aya::programs::{Program, ProgramError, TestRun as _, TestRunOptions, TestRunResult};
 
 /// Room behind the frame for what a program might append.
@@ -75,6 +77,47 @@ pub(super) fn xdp(program: &Program, frame: &[u8], ifindex: u32) -> Result<Run, 
     run(program, frame, &context::<{ md::BYTES }>(&fields))
 }
 
+/// Time of one of many runs at the tc hook over a frame that came by link `ifindex`.
+pub(super) fn time_tc(
+    program: &Program,
+    frame: &[u8],
+    ifindex: u32,
+    repeat: u32,
+) -> Result<Duration, ProgramError> {
+    time(program, frame, &context::<{ skb::BYTES }>(&[(skb::IFINDEX, ifindex)]), repeat)
+}
+
+/// The same at the XDP hook.
+pub(super) fn time_xdp(
+    program: &Program,
+    frame: &[u8],
+    ifindex: u32,
+    repeat: u32,
+) -> Result<Duration, ProgramError> {
+    let fields = [(md::DATA_END, frame.len() as u32), (md::INGRESS_IFINDEX, ifindex)];
+    time(program, frame, &context::<{ md::BYTES }>(&fields), repeat)
+}
+
+fn time(program: &Program, frame: &[u8], context: &[u8], repeat: u32) -> Result<Duration, ProgramError> {
+    let options =
+        TestRunOptions { data_in: Some(frame), ctx_in: Some(context), repeat, ..TestRunOptions::default() };
+    match program {
+        Program::Xdp(program) => Ok(program.test_run(options)?.duration),
+        Program::SchedClassifier(program) => Ok(program.test_run(options)?.duration),
+        other => panic!("the data path has no {:?} programs", other.prog_type()),
+    }
+}
+
+/// Context of a run at the tc hook over a frame whose outer tag is to be in metadata: see [`AsTheStack`](crate::bpf::AsTheStack).
+pub(super) fn context_with_tag(ifindex: u32, tpid: u16, tci: u16) -> [u8; skb::BYTES] {
+    let fields = [
+        (skb::IFINDEX, ifindex),
+        (skb::CONTROL, u32::from(tpid.to_be())),
+        (skb::CONTROL + 4, u32::from(tci)),
+    ];
+    context(&fields)
+}
+
 fn context<const N: usize>(fields: &[(usize, u32)]) -> [u8; N] {
     let mut context = [0; N];
     for (offset, value) in fields {
@@ -105,7 +148,7 @@ fn with_end(result: TestRunResult, end: fn(u32) -> End) -> (End, TestRunResult) 
 }
 
 /// As numbered in linux/pkt_cls.h.
-fn tc_end(value: u32) -> End {
+pub(super) fn tc_end(value: u32) -> End {
     match value {
         0 => End::Passed,
         2 => End::Shot,

@@ -67,6 +67,16 @@ impl Tally {
         self
     }
 
+    /// The same, but that each frame is so many octets longer.
+    #[must_use]
+    pub fn longer(mut self, octets: u64) -> Self {
+        for counters in self.0.values_mut() {
+            counters.rx_bytes += octets * counters.rx_packets;
+            counters.tx_bytes += octets * counters.tx_packets;
+        }
+        self
+    }
+
     /// The same so many times over.
     #[must_use]
     pub fn times(self, count: u64) -> Self {

@@ -1,5 +1,5 @@
-//! The Linux bridge as a rival: STP and multicast snooping off, VLAN filtering only where a network should know VLANs, one
-//! bridge per network.
+//! The Linux bridge as a rival: STP off, multicast snooping off until asked for, VLAN filtering only where a network should
+//! know VLANs, one bridge per network.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -150,6 +150,30 @@ impl Bridge {
             link_of(network),
             age.as_millis() / 10
         )]);
+    }
+
+    /// Turns snooping of the network `default` on; a querier is taken to have gone after 6 seconds.
+    #[track_caller]
+    pub fn snoop(&mut self) {
+        let link = link_of(DEFAULT_NETWORK);
+        self.namespace
+            .ip(&[format!("link set dev {link} type bridge mcast_querier_interval 600 mcast_snooping 1")]);
+    }
+
+    /// Turns snooping and querier of the network `default` on.
+    #[track_caller]
+    pub fn ask_members(&mut self, interval_s: u32, response_s: u32) {
+        let (link, interval, response) = (link_of(DEFAULT_NETWORK), interval_s * 100, response_s * 100);
+        let membership = 2 * interval + response;
+        // Without an address of its own it asks nobody by MLD.
+        self.namespace.sysctl(&format!("ipv6/conf/{link}/accept_dad"), "0");
+        self.namespace.sysctl(&format!("ipv6/conf/{link}/disable_ipv6"), "0");
+        self.namespace.ip(&[
+            format!("link set dev {link} type bridge mcast_igmp_version 3 mcast_mld_version 2 mcast_last_member_interval 100"),
+            format!("link set dev {link} type bridge mcast_query_interval {interval} mcast_query_response_interval {response}"),
+            format!("link set dev {link} type bridge mcast_startup_query_interval 200 mcast_membership_interval {membership}"),
+            format!("link set dev {link} type bridge mcast_snooping 1 mcast_querier 1"),
+        ]);
     }
 
     /// Adds a static entry, or a sticky one.

@@ -28,6 +28,8 @@ pub struct SwitchOptions {
     pub launcher: Vec<String>,
     /// Where it serves Docker engines; none is nowhere.
     pub docker_plugin: Option<PathBuf>,
+    /// The binary, where it is not [`binary`].
+    pub binary: Option<PathBuf>,
 }
 
 /// A controller and its CLI.
@@ -60,7 +62,8 @@ impl Switch {
         assert!(self.controller.is_none(), "the controller is running");
         self.starts += 1;
         let log = self.log_path();
-        let mut words = self.options.launcher.iter().map(OsString::from).chain([binary().into_os_string()]);
+        let mut words =
+            self.options.launcher.iter().map(OsString::from).chain([self.binary().into_os_string()]);
         let mut command = self.namespace.command(words.next().expect("the binary at least"));
         command
             .args(words)
@@ -93,6 +96,10 @@ impl Switch {
     /// How it is run from the next start on.
     pub fn options_mut(&mut self) -> &mut SwitchOptions {
         &mut self.options
+    }
+
+    fn binary(&self) -> PathBuf {
+        self.options.binary.clone().unwrap_or_else(binary)
     }
 
     /// Path of the control socket.
@@ -131,7 +138,7 @@ impl Switch {
     /// Only when the binary cannot be run.
     #[must_use]
     pub fn cli(&self, arguments: &[&str]) -> Output {
-        let mut command = self.namespace.command(binary());
+        let mut command = self.namespace.command(self.binary());
         command.arg("--socket").arg(self.socket()).args(arguments).output().expect("nsenter is installed")
     }
 

@@ -1,3 +1,4 @@
 //! A real Docker engine, with vswitch as its network driver.
 
 mod engine;
+mod script;

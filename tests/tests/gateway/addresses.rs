@@ -50,6 +50,10 @@ fn an_address_is_one_hosts_and_never_the_gateways() {
         let (got, message) = refusal(&lab, &["port", "add", &port, "--network", "web", "--ip", &ip]);
         assert!(got == code && message.contains(names), "{ip}: {got}: {message}");
     }
+    for name in ["a", "A", "gateway"] {
+        let (got, message) = refusal(&lab, &["port", "add", &port, "--network", "web", "--name", name]);
+        assert!(got == "name-in-use" && message.contains(name), "{name}: {got}: {message}");
+    }
     let ip = b.ipv4().to_string();
     lab.switch().ok(&["port", "add", &port, "--network", "web", "--ip", &ip]);
     let (got, _) = refusal(&lab, &["port", "set", &port, "--ip", &a.ipv4().to_string()]);

@@ -7,7 +7,7 @@ use vswitch_tests::prelude::*;
 use crate::world::{HOST, OUTSIDE, gateways, guest, network, world};
 
 /// What `dig` prints in short form: one line a record.
-fn dig(from: &Host, server: IpAddr, arguments: &[&str]) -> Vec<String> {
+pub(crate) fn dig(from: &Host, server: IpAddr, arguments: &[&str]) -> Vec<String> {
     let server = format!("@{server}");
     let output = from
         .command("dig")

@@ -10,6 +10,7 @@ mod arp;
 mod discovery;
 mod flaps;
 mod frames;
+mod groups;
 mod guards;
 mod learning;
 mod limits;

@@ -35,11 +35,12 @@ const ENGINE: &str = "docker.io";
 /// Open vSwitch's daemons.
 const OVS: &str = "openvswitch-switch";
 
-pub(crate) const PACKAGES: [Package; 17] = [
+pub(crate) const PACKAGES: [Package; 18] = [
     package("bpftool", "bpftool", "look at loaded programs and maps"),
     package("iproute2", "ip", "namespaces, links, addresses"),
     package("ethtool", "ethtool", "offloads of links"),
     package("iperf3", "iperf3", "traffic"),
+    package("sockperf", "sockperf", "latency, for the bench"),
     package("tcpdump", "tcpdump", "captures"),
     package("nftables", "nft", "NAT and filter rules"),
     package("iputils-ping", "ping", "reachability"),

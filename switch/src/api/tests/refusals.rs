@@ -118,11 +118,32 @@ async fn a_body_that_does_not_arrive_is_refused() {
 }
 
 #[tokio::test]
-async fn connections_over_the_limit_wait_for_a_place() {
-    let bounds = Bounds { connections: 2, head: Duration::from_millis(300), ..Bounds::default() };
+async fn whoever_says_nothing_gives_up_his_place_to_one_who_does() {
+    let bounds = Bounds { connections: 3, ..Bounds::default() };
     let fixture = Fixture::with(bounds).await;
-    let _silent = (fixture.connect().await, fixture.connect().await);
-    assert_eq!(fixture.ask("GET", "/v1/status", "").await.0, 200, "served once a silent one has been ended");
+    let mut reader = fixture.connect().await;
+    reader.write_all(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("the server reads");
+    let mut head = [0; 12];
+    reader.read_exact(&mut head).await.expect("an answer");
+    let mut silent = fixture.connect().await;
+    let mut half_open = fixture.connect().await;
+    half_open
+        .write_all(b"POST /v1/ports HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{")
+        .await
+        .expect("read");
+    for _ in 0..3 {
+        let asked = tokio::time::Instant::now();
+        assert_eq!(fixture.ask("GET", "/v1/status", "").await.0, 200);
+        assert!(asked.elapsed() < Duration::from_secs(5), "waited for a silent one");
+    }
+    let ended = tokio::time::timeout(Duration::from_secs(5), silent.read_to_end(&mut Vec::new())).await;
+    assert!(ended.is_ok(), "the one that was silent for longest keeps its place");
+    // A reader of events is not idle: he waits.
+    let mut byte = [0];
+    let early = tokio::time::timeout(Duration::from_millis(100), async {
+        while reader.read(&mut byte).await.is_ok_and(|count| count != 0) {}
+    });
+    assert!(early.await.is_err(), "the reader of events was closed");
 }
 
 #[tokio::test]

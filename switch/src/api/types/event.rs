@@ -113,6 +113,13 @@ pub enum EventKind {
         /// The port at which, where there is one.
         port: Option<String>,
     },
+    /// Something of the switch's that somebody else removed is there again.
+    Mended {
+        /// What: a program, pins, the table of rules.
+        what: String,
+        /// The port whose it is, where it is a port's.
+        port: Option<String>,
+    },
     /// Events were lost because the reader or the controller was behind.
     Lost {
         /// How many.

@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use vswitch_common::mac::MacAddr;
 
+use super::multicast::{Multicast, MulticastSpec};
+
 /// What `network create` asks for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -26,6 +28,9 @@ pub struct NetworkSpec {
     pub vlan_aware: bool,
     /// Free-form labels.
     pub labels: BTreeMap<String, String>,
+    /// How multicast is to be treated.
+    #[serde(skip_serializing_if = "MulticastSpec::is_empty")]
+    pub multicast: MulticastSpec,
 }
 
 /// What `network set` asks for.
@@ -38,6 +43,9 @@ pub struct NetworkChange {
     pub ageing: Option<u32>,
     /// See [`NetworkSpec::mtu`].
     pub mtu: Option<u32>,
+    /// See [`NetworkSpec::multicast`].
+    #[serde(skip_serializing_if = "MulticastSpec::is_empty")]
+    pub multicast: MulticastSpec,
 }
 
 /// One network; the capitalised fields are those of `docker network inspect`.
@@ -81,6 +89,9 @@ pub struct Network {
     pub mtu: Option<u32>,
     /// VLANs separate traffic inside.
     pub vlan_aware: bool,
+    /// How multicast is treated, and what is known of it.
+    #[serde(default)]
+    pub multicast: Multicast,
     /// Dynamic and other FDB entries of the network.
     pub fdb_entries: u64,
 }
@@ -135,6 +146,9 @@ pub struct Gateway {
     pub mac: MacAddr,
     /// What hosts of the network should have for an MTU to get everything out unfragmented, in bytes.
     pub mtu: u32,
+    /// What on this host keeps the gateway from doing its work, and what to do about it: a line each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// What reserving an address asks for.

@@ -78,6 +78,9 @@ pub struct PortSpec {
     pub trusted: Option<bool>,
     /// Storm limits, frames per second by kind; 0 lifts one.
     pub storm: BTreeMap<StormKind, u32>,
+    /// Frames of a kind that may come at once after a quiet time, with the limit of that kind in the same request; where
+    /// none are said, what the rate allows in a tenth of a second, and 9 at least.
+    pub storm_burst: BTreeMap<StormKind, u32>,
     /// Ends the port's quarantine, if there is one, and forgets earlier ones; only for `port set`.
     pub end_quarantine: bool,
 }
@@ -145,6 +148,9 @@ pub struct Port {
     /// See [`PortSpec::storm`]; kinds without a limit are left out.
     #[serde(default)]
     pub storm: BTreeMap<StormKind, u32>,
+    /// See [`PortSpec::storm_burst`].
+    #[serde(default)]
+    pub storm_burst: BTreeMap<StormKind, u32>,
     /// See [`PortSpec::mac_limit`]; null is no limit.
     pub mac_limit: Option<u32>,
     /// Link MTU in bytes, without the Ethernet header.

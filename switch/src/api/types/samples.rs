@@ -22,6 +22,7 @@ pub(crate) fn port(name: &str) -> Port {
         guarded: true,
         trusted: false,
         storm: std::collections::BTreeMap::new(),
+        storm_burst: std::collections::BTreeMap::new(),
         mac_limit: None,
         mtu: 1500,
         endpoint: Some(Endpoint {
@@ -65,6 +66,7 @@ pub(crate) fn network(name: &str) -> Network {
         ageing: 300,
         mtu: None,
         vlan_aware: false,
+        multicast: Multicast::default(),
         fdb_entries: 2,
     }
 }
@@ -123,12 +125,26 @@ pub(crate) fn trace() -> Trace {
     }
 }
 
+/// A member of a group.
+pub(crate) fn member() -> MdbEntry {
+    MdbEntry {
+        group: Some([239, 1, 2, 3].into()),
+        port: "veth0".to_string(),
+        network: DEFAULT_NETWORK.to_string(),
+        vlan: None,
+        kind: MdbKind::Member,
+        family: "ipv4".to_string(),
+        expires_seconds: Some(259.5),
+    }
+}
+
 /// A controller's status.
 pub(crate) fn status() -> Status {
     Status {
         version: "0.1.0".to_string(),
         abi: 1,
         uptime_seconds: 93_784,
+        started_ns: 1,
         adopted: true,
         kernel: Kernel { release: "6.18.0".to_string(), features: [("tcx".to_string(), true)].into() },
         networks: 1,
@@ -137,7 +153,28 @@ pub(crate) fn status() -> Status {
         hooks: [("veth0".to_string(), HookMode::Tcx)].into(),
         limits: vec![Limit { name: "fdb".to_string(), entries: 65_536, memory_bytes: 6_553_600 }],
         events_lost: 0,
+        warnings: vec!["network blue: chain forward drops".to_string()],
         paths: Paths::default(),
+    }
+}
+
+/// An upgrade to the next ABI version that is only asked about.
+pub(crate) fn upgrade() -> Upgrade {
+    let build = |abi: u32, programs: &str| Build {
+        version: "0.1.0".to_string(),
+        abi,
+        migrates: vec![abi - 1],
+        state: 1,
+        programs: programs.to_string(),
+    };
+    Upgrade {
+        check: true,
+        binary: "/usr/local/bin/vswitch".to_string(),
+        from: build(1, "a"),
+        to: build(2, "b"),
+        maps: Maps::Migrated,
+        ports: 2,
+        started_ns: 1,
     }
 }
 
@@ -145,10 +182,12 @@ pub(crate) fn status() -> Status {
 pub(crate) fn reply_to(request: &Request) -> Reply {
     match request {
         Request::Status => Reply::Status(Box::new(status())),
+        Request::Upgrade(_) => Reply::Upgrade(Box::new(upgrade())),
         Request::PortAdd(_) | Request::PortSet(_) | Request::PortShow(_) | Request::Takeover { .. } => {
             Reply::Ports(vec![port("veth0")])
         }
         Request::FdbShow(_) => Reply::Fdb(vec![entry()]),
+        Request::MdbShow(_) => Reply::Mdb(vec![member()]),
         Request::NetworkCreate(_)
         | Request::NetworkSet(_)
         | Request::NetworkList
@@ -167,7 +206,8 @@ pub(crate) fn reply_to(request: &Request) -> Reply {
         | Request::NetworkRemove { .. }
         | Request::AddressRelease { .. }
         | Request::PublishDel(_)
-        | Request::Release { .. } => Reply::Done(Done { changed: 1 }),
+        | Request::Release { .. }
+        | Request::Docker(_) => Reply::Done(Done { changed: 1 }),
     }
 }
 
@@ -192,13 +232,17 @@ pub(crate) fn requests() -> Vec<Request> {
         mac: Some(mac),
         trusted: Some(true),
         storm: [(StormKind::Broadcast, 1000)].into(),
+        storm_burst: [(StormKind::Broadcast, 50)].into(),
         end_quarantine: true,
     };
-    let change = NetworkChange { name: link(), ageing: Some(0), mtu: None };
+    let multicast =
+        MulticastSpec { snooping: Some(MulticastMode::On), querier: Some(true), ..MulticastSpec::default() };
+    let change = NetworkChange { name: link(), ageing: Some(0), mtu: None, multicast };
     let create = NetworkSpec { name: "blue".to_string(), vlan_aware: true, ..NetworkSpec::default() };
     vec![
         Request::Status,
         Request::Teardown,
+        Request::Upgrade(UpgradeSpec { check: true }),
         Request::PortAdd(spec.clone()),
         Request::PortSet(spec),
         Request::PortDel { link: link() },
@@ -211,6 +255,8 @@ pub(crate) fn requests() -> Vec<Request> {
         Request::FdbDel(FdbKeySpec { mac, network: network(), vlan }),
         Request::FdbDel(FdbKeySpec { mac, network: None, vlan: None }),
         Request::FdbFlush(FdbFlush { network: network(), port: None, vlan, include_static: true }),
+        Request::MdbShow(MdbFilter::default()),
+        Request::MdbShow(MdbFilter { network: network() }),
         Request::NetworkCreate(create),
         Request::NetworkSet(change),
         Request::Trace(TraceSpec { link: link(), frame: "ff:ff".to_owned() }),
@@ -243,9 +289,9 @@ mod tests {
     #[test]
     fn a_port_has_the_contracts_keys() {
         let json = serde_json::to_value(port("veth0")).expect("JSON");
-        // From the command contract; the last four came later, as did four counters.
+        // From the command contract; the last six came later, as did four counters.
         let contract = "name ifindex network state hook hook_mode hook_reason vlan isolated hairpin learning flood \
-                        mac_limit mtu endpoint counters hook_choice guarded trusted storm";
+                        mac_limit mtu endpoint counters hook_choice guarded trusted storm storm_burst quarantine";
         let mut contract: Vec<_> = contract.split_whitespace().collect();
         contract.sort_unstable();
         assert_eq!(keys(&json), contract);

@@ -15,6 +15,9 @@ pub struct Status {
     pub abi: u32,
     /// Seconds since the controller began to serve.
     pub uptime_seconds: u64,
+    /// When it began to serve: nanoseconds of the monotonic clock.
+    #[serde(default)]
+    pub started_ns: u64,
     /// Whether the controller took over pins of an earlier run.
     pub adopted: bool,
     /// Kernel release and what was found in it.
@@ -31,6 +34,9 @@ pub struct Status {
     pub limits: Vec<Limit>,
     /// Events the kernel could not hand up because the controller was behind.
     pub events_lost: u64,
+    /// What does not work as it should, and what to do about it: a line each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Where things are.
     pub paths: Paths,
 }

@@ -25,6 +25,8 @@ pub(in crate::cli) fn event(event: &Event) -> String {
         EventKind::QuarantineEnded { port } => format!("quarantine of {port} ended"),
         EventKind::LimitReached { limit, port: None } => format!("limit reached {limit}"),
         EventKind::LimitReached { limit, port: Some(port) } => format!("limit reached {limit} at {port}"),
+        EventKind::Mended { what, port: None } => format!("mended {what}"),
+        EventKind::Mended { what, port: Some(port) } => format!("mended {what} of {port}"),
         EventKind::Lost { count } => format!("lost {count} events"),
     };
     format!("{} {}\n", utc(event.time_ms), printable(&what))

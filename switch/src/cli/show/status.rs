@@ -21,6 +21,7 @@ pub(in crate::cli) fn status(status: &Status) -> String {
         ("state", status.paths.state_dir.clone()),
         ("pins", status.paths.bpffs.clone()),
     ];
+    rows.extend(status.warnings.iter().map(|warning| ("warning", warning.clone())));
     let limits = status.limits.iter();
     rows.extend(limits.map(|limit| {
         (
@@ -59,6 +60,7 @@ mod tests {
             "fdb          2 of 65536 entries",
             "limit        fdb 65536 entries 6400 KiB",
             "hook         veth0 tcx",
+            "warning      network blue: chain forward drops",
         ] {
             assert!(text.lines().any(|found| found == line), "{text} lacks {line:?}");
         }

@@ -26,7 +26,12 @@ impl Controller {
         let settings = bridge::port(&self.netlink, link.index).await.map_err(failed)?;
         let port = match self.state.port_by_index(link.index.0) {
             Some(port) => port,
-            None => self.make_port(&link.name, name, options_of(link, &settings)).await?,
+            None => {
+                let is_apart = self.state.takeovers.get(name).is_some_and(|taken| taken.is_apart);
+                let options = options_of(link, &settings);
+                let isolated = options.isolated || is_apart;
+                self.make_port(&link.name, name, PortOptions { isolated, ..options }).await?
+            }
         };
         if let Some(taken) = self.state.takeovers.get_mut(name) {
             // Who had left the bridge before and was put back by somebody stays as he was at first.
@@ -137,11 +142,16 @@ impl Controller {
     }
 
     async fn remove_member(&mut self, name: &str, port: PortId) -> Result<(), ApiError> {
-        if let Some(taken) = self.state.takeovers.get_mut(name) {
-            taken.members.remove(&port.0);
-        }
-        if self.state.ports.contains_key(&port.0) {
-            self.remove_port(port).await?;
+        let taken = self.state.takeovers.get_mut(name);
+        let settings = taken.and_then(|taken| taken.members.remove(&port.0));
+        if self.state.ports.contains_key(&port.0)
+            && let Err(error) = self.remove_port(port).await
+        {
+            // Still a port, and so still one that is to go back.
+            if let (Some(taken), Some(settings)) = (self.state.takeovers.get_mut(name), settings) {
+                taken.members.insert(port.0, settings);
+            }
+            return Err(error);
         }
         self.save()
     }

@@ -168,13 +168,17 @@ impl Controller {
         if !is_new_mac && taken.addresses == ips {
             return Ok(());
         }
-        taken.addresses.clone_from(&ips);
+        // Known again when all of it is done.
+        taken.addresses.clear();
         self.withdraw_entries(port)?;
         if let Some(state) = self.state.ports.get_mut(&port.0) {
             state.entries = vec![gateway];
         }
         self.install_entries(port)?;
         self.configure_neighbours(DomainId(domain), bridge.mac, port, &ips);
+        if let Some(taken) = self.state.takeovers.get_mut(name) {
+            taken.addresses = ips;
+        }
         self.save()
     }
 

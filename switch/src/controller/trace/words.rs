@@ -154,6 +154,7 @@ pub(super) fn lookup(sight: &Sight<'_>) -> Option<String> {
             Some(format!("{found}, but aged or void → flood"))
         }
         Verdict::Flood(_) => Some(format!("{found} → flood")),
+        Verdict::Group(..) => Some(format!("{found} → to those who want it, `vswitch mdb show` lists them")),
         Verdict::Local => Some(format!("{found} → to the host")),
         Verdict::Drop(reason) => Some(format!("{found} → {}", refusal(reason))),
     }
@@ -174,7 +175,7 @@ pub(super) fn act(sight: &Sight<'_>) -> Option<String> {
             format!("straight into the peer of {}", sight.name(port))
         }
         (_, Verdict::Forward(port, _)) => format!("out of {}", sight.name(port)),
-        (_, Verdict::Flood(_)) => copies(sight),
+        (_, Verdict::Flood(_) | Verdict::Group(..)) => copies(sight),
         (_, Verdict::Answer(_)) => format!("the reply goes out of {}", sight.name(sight.port)),
         (_, Verdict::Punt(_)) => "to the controller, which floods it or knows better".to_owned(),
         (_, Verdict::Local) => "up the host's stack".to_owned(),
@@ -241,6 +242,9 @@ pub(super) fn refusal(reason: DropReason) -> String {
         DropReason::StormUnknown => "the port is at its limit for unknown unicast",
         DropReason::Quarantined => "the port is quarantined: stations flapped there",
         DropReason::Flapping => "the station flapped and is pinned to another port",
+        DropReason::NobodyJoined => {
+            "nobody else has joined the group, or no router is there to hear a report"
+        }
     };
     format!("drop {}: {why}", reason.name())
 }

@@ -6,6 +6,7 @@
 
 mod expression;
 mod rules;
+mod survey;
 
 use std::io;
 use std::process::Stdio;
@@ -15,6 +16,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 pub use rules::{Side, remove, replace};
+pub use survey::{Obstacle, Passage, Survey, keeps_apart, survey};
 
 /// Why there are no rules.
 #[derive(Debug, thiserror::Error)]
@@ -30,25 +32,45 @@ pub enum NatError {
     Refused(String),
 }
 
+/// A table as nft lists it, handles included; none if there is none of the name.
+///
+/// # Errors
+/// [`NatError::NoNft`], [`NatError::Run`].
+pub async fn list(table: &str) -> Result<Option<String>, NatError> {
+    let mut command = Command::new("nft");
+    command.args(["-j", "list", "table", "inet", table]).stdin(Stdio::null()).stderr(Stdio::null());
+    let output = command.output().await.map_err(not_run)?;
+    Ok(output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
+}
+
+fn not_run(error: io::Error) -> NatError {
+    match error.kind() {
+        io::ErrorKind::NotFound => NatError::NoNft,
+        _ => NatError::Run(error),
+    }
+}
+
 /// Carries out a transaction.
 ///
 /// # Errors
 /// [`NatError`]; then nothing was changed.
 pub async fn apply(transaction: &Nftables<'_>) -> Result<(), NatError> {
     let text = serde_json::to_vec(transaction).map_err(|error| NatError::Run(error.into()))?;
+    run(&["-j", "-f", "-"], Some(&text)).await.map(drop)
+}
+
+/// What nft prints.
+async fn run(arguments: &[&str], input: Option<&[u8]>) -> Result<Vec<u8>, NatError> {
     let mut command = Command::new("nft");
-    command.args(["-j", "-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut nft = command.spawn().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => NatError::NoNft,
-        _ => NatError::Run(error),
-    })?;
-    if let Some(mut stdin) = nft.stdin.take() {
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut nft = command.spawn().map_err(not_run)?;
+    if let (Some(mut stdin), Some(input)) = (nft.stdin.take(), input) {
         // If it ends before it has read all, it says why.
-        let _broken = stdin.write_all(&text).await;
+        let _broken = stdin.write_all(input).await;
     }
     let output = nft.wait_with_output().await.map_err(NatError::Run)?;
     if output.status.success() {
-        return Ok(());
+        return Ok(output.stdout);
     }
     Err(NatError::Refused(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
 }

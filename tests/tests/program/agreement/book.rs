@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use vswitch_common::event::NoticeKind;
 use vswitch_common::verdict::DropReason;
-use vswitch_tests::model::{Kind, Mac, Outcome, PortSettings, Reason, Switch};
+use vswitch_tests::model::{Domain, Form, Guard, Kind, Mac, Outcome, PortSettings, Reason, Switch, Vlans};
 use vswitch_tests::program::{PortId, Tally};
 
-use super::scenario::{Options, Port};
+use super::scenario::{AWARE, Options, Port, VLANS};
+use super::wire::{ip, mac};
 
 /// A place in the table: where the entry points, and what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,13 +21,23 @@ pub(crate) struct Place {
     pub(crate) kind: Kind,
 }
 
-/// What the controller should be told: kind, station, port, earlier port.
-pub(crate) type Told = (u16, Mac, u16, u16);
+/// What the controller should be told: kind, station, port, earlier port, IPv4 address.
+pub(crate) type Told = (u16, Mac, u16, u16, [u8; 4]);
 
 /// What should come of a frame.
 pub(crate) struct Expected {
     pub(crate) counted: Tally,
-    pub(crate) told: Option<Told>,
+    pub(crate) told: Vec<Told>,
+    /// The ports it leaves by, and in which form.
+    pub(crate) sent: Vec<(PortId, Form)>,
+    /// Ports that would have got a copy, but for their MTU.
+    pub(crate) cut: Vec<PortId>,
+    /// Whether it is flooded, to however many.
+    pub(crate) is_flood: bool,
+    /// Why it goes nowhere at all.
+    pub(crate) dropped: Option<DropReason>,
+    /// Whether its source is not learned for want of room.
+    pub(crate) is_refused_room: bool,
 }
 
 /// What a source teaches.
@@ -44,7 +55,7 @@ pub(crate) struct Book {
     model: Switch,
     settings: BTreeMap<u16, PortSettings>,
     limits: BTreeMap<u16, u32>,
-    places: BTreeMap<(u16, Mac), Place>,
+    places: BTreeMap<(Domain, Mac), Place>,
     room: u32,
     now: Duration,
 }
@@ -67,8 +78,23 @@ impl Book {
     pub(crate) fn connect(&mut self, port: PortId, of: Port) {
         self.model.remove_port(port.0.into());
         self.places.retain(|_, place| place.port != port.0 || place.kind == Kind::Dynamic);
-        let network = of.network.into();
-        self.settings.insert(port.0, PortSettings { network, ..PortSettings::default() });
+        let vlan = |place: u8| VLANS[usize::from(place)];
+        let tagged = |place: usize| if of.vlans.tagged[place] { VLANS[place] } else { 0 };
+        let vlans =
+            Vlans { untagged: of.vlans.untagged.map_or(0, vlan), tagged: [tagged(0), tagged(1), tagged(2)] };
+        let guard = of.guard.map(|guard| Guard {
+            mac: guard.mac.map(mac),
+            ip: guard.ip.map(ip),
+            trusted: guard.trusted,
+        });
+        let settings = PortSettings {
+            network: of.network.into(),
+            vlans: (of.network == AWARE).then_some(vlans),
+            guard,
+            exhausted: of.exhausted,
+            ..PortSettings::default()
+        };
+        self.settings.insert(port.0, settings);
         self.set(port, of.options);
     }
 
@@ -98,7 +124,15 @@ impl Book {
     pub(crate) fn configure(&mut self, port: PortId, mac: Mac, sticky: bool) {
         let kind = if sticky { Kind::Sticky } else { Kind::Static };
         self.model.add_entry(mac, port.0.into(), kind, self.now);
-        self.places.insert((self.settings[&port.0].network, mac), Place { port: port.0, kind });
+        self.places.insert((self.model.own_domain(port.0.into()), mac), Place { port: port.0, kind });
+    }
+
+    /// The VLAN of the port's untagged frames, 0 on a VLAN-unaware network; none where there is none.
+    pub(crate) fn own_vlan(&self, port: PortId) -> Option<u16> {
+        match self.settings[&port.0].vlans {
+            None => Some(0),
+            Some(vlans) => Some(vlans.untagged).filter(|vid| *vid != 0),
+        }
     }
 
     /// Gives up the places of those whom the model has forgotten.
@@ -108,7 +142,7 @@ impl Book {
     }
 
     /// Who takes which place.
-    pub(crate) fn places(&self) -> &BTreeMap<(u16, Mac), Place> {
+    pub(crate) fn places(&self) -> &BTreeMap<(Domain, Mac), Place> {
         &self.places
     }
 
@@ -122,48 +156,42 @@ impl Book {
     /// A frame comes in.
     pub(crate) fn deliver(&mut self, ingress: PortId, frame: &[u8]) -> Expected {
         let (to, from): (Mac, Mac) = (octets(frame, 0), octets(frame, 6));
-        let would = self.model.clone().deliver(ingress.0.into(), frame, self.now);
-        let network = self.settings[&ingress.0].network;
-        let teaching = if self.is_admitted(ingress, &would) {
-            self.teach(ingress, (network, from))
-        } else {
-            Teaching::Nothing
+        let domain = match self.model.admit(ingress.0.into(), frame) {
+            Ok(domain) => domain,
+            Err(reason) => return refused(ingress, frame, reason),
         };
-        let mut counted = Tally::new().rx(ingress, frame.len());
-        let mut told = None;
+        let teaching = self.teach(ingress, (domain, from));
         let before = self.model.clone();
-        let outcome = self.model.deliver(ingress.0.into(), frame, self.now);
-        match teaching {
-            Teaching::Nothing => {}
-            Teaching::Takes(news) => told = Some(news),
-            Teaching::Refused => {
-                counted = counted.not_learned(ingress);
-                self.model = before.clone();
-                let outcome = self.without_learning(ingress, frame);
-                // A frame to its own sender is for the port where that speaks, learned or not.
-                if to != from {
-                    return Expected {
-                        counted: self.count(counted, ingress, frame, &before, &outcome),
-                        told,
-                    };
-                }
+        let mut outcome = self.model.deliver(ingress.0.into(), frame, self.now);
+        let mut told = Vec::new();
+        let is_refused_room = matches!(teaching, Teaching::Refused);
+        if let Teaching::Takes(news) = teaching {
+            told.push(news);
+        }
+        if is_refused_room {
+            self.model = before.clone();
+            let unlearned = self.without_learning(ingress, frame);
+            // A frame to its own sender is for the port where that speaks, learned or not.
+            if to != from {
+                outcome = unlearned;
             }
         }
-        Expected { counted: self.count(counted, ingress, frame, &before, &outcome), told }
-    }
-
-    /// Nothing is learned from a frame that admission refuses.
-    fn is_admitted(&self, ingress: PortId, would: &Outcome) -> bool {
-        match would.drop {
-            Some(Reason::Malformed | Reason::InvalidSource | Reason::LinkConstrained | Reason::NoPort) => {
-                false
-            }
-            _ => self.settings[&ingress.0].up,
+        told.extend(heard(ingress, domain, frame));
+        let mut expected = self.count(ingress, domain, frame, &before, &outcome);
+        if is_refused_room {
+            expected.counted = expected.counted.not_learned(ingress);
         }
+        if is_refused_room && to == from {
+            expected.is_flood = false;
+            if expected.cut.pop().is_some() {
+                expected.dropped = Some(DropReason::TooBig);
+            }
+        }
+        Expected { told, is_refused_room, ..expected }
     }
 
     /// Takes the source's place, if it may.
-    fn teach(&mut self, ingress: PortId, key: (u16, Mac)) -> Teaching {
+    fn teach(&mut self, ingress: PortId, key: (Domain, Mac)) -> Teaching {
         if !self.settings[&ingress.0].learning {
             return Teaching::Nothing;
         }
@@ -174,13 +202,13 @@ impl Book {
             None if is_port_full || is_table_full => Teaching::Refused,
             None => {
                 self.places.insert(key, Place { port: ingress.0, kind: Kind::Dynamic });
-                Teaching::Takes((NoticeKind::Learned as u16, key.1, ingress.0, 0))
+                Teaching::Takes((NoticeKind::Learned as u16, key.1, ingress.0, 0, [0; 4]))
             }
             Some(place) if place.port == ingress.0 || place.kind == Kind::Sticky => Teaching::Nothing,
             Some(place) if is_port_full && place.kind == Kind::Dynamic => Teaching::Refused,
             Some(place) => {
                 let from = std::mem::replace(&mut place.port, ingress.0);
-                Teaching::Takes((NoticeKind::Moved as u16, key.1, ingress.0, from))
+                Teaching::Takes((NoticeKind::Moved as u16, key.1, ingress.0, from, [0; 4]))
             }
         }
     }
@@ -193,30 +221,35 @@ impl Book {
         outcome
     }
 
-    /// Adds what the outcome counts. `before` is the model as the frame found it.
+    /// What the outcome counts at tc. `before` is the model as the frame found it.
     fn count(
         &self,
-        counted: Tally,
         ingress: PortId,
+        domain: Domain,
         frame: &[u8],
         before: &Switch,
         outcome: &Outcome,
-    ) -> Tally {
-        let port = |id: &u32| PortId(u16::try_from(*id).expect("ports are few"));
-        let sent = outcome.deliveries.iter().map(port);
-        let mut counted = sent.fold(counted, |counted, egress| counted.tx(egress, frame.len()));
+    ) -> Expected {
+        let length = untagged_length(frame);
+        let mut counted = Tally::new().rx(ingress, length);
+        let mut sent = Vec::new();
+        for egress in &outcome.deliveries {
+            let port = PortId(u16::try_from(*egress).expect("ports are few"));
+            counted = counted.tx(port, length);
+            sent.push((port, self.model.form(*egress, domain.1)));
+        }
         let to: Mac = octets(frame, 0);
-        let is_known = self.model.fdb(self.now).contains_key(&(self.settings[&ingress.0].network, to));
-        let is_flood = to[0] & 1 == 1 || !is_known;
+        let is_flood = to[0] & 1 == 1 || !self.model.fdb(self.now).contains_key(&(domain, to));
         let cut: Vec<PortId> =
             if is_flood { self.too_small(before, ingress, frame, outcome) } else { Vec::new() };
         for egress in &cut {
             counted = counted.dropped(*egress, DropReason::TooBig);
         }
-        match outcome.drop {
-            Some(reason) if cut.is_empty() => counted.dropped(ingress, reason_of(reason)),
-            _ => counted,
+        let dropped = outcome.drop.filter(|_| cut.is_empty()).map(reason_of);
+        if let Some(reason) = dropped {
+            counted = counted.dropped(ingress, reason);
         }
+        Expected { counted, told: Vec::new(), sent, cut, is_flood, dropped, is_refused_room: false }
     }
 
     /// The ports that would have got a copy, were their MTU larger: each counts its own.
@@ -229,6 +262,36 @@ impl Book {
         let lost = all.filter(|egress| !outcome.deliveries.contains(egress));
         lost.map(|egress| PortId(u16::try_from(egress).expect("ports are few"))).collect()
     }
+}
+
+/// Nothing is learned from a frame that admission refuses.
+fn refused(ingress: PortId, frame: &[u8], reason: Reason) -> Expected {
+    let dropped = reason_of(reason);
+    let counted = Tally::new().rx(ingress, untagged_length(frame)).dropped(ingress, dropped);
+    let (told, sent, cut) = (Vec::new(), Vec::new(), Vec::new());
+    Expected { counted, told, sent, cut, is_flood: false, dropped: Some(dropped), is_refused_room: false }
+}
+
+/// Who has which address, as an admitted frame says: an ARP packet that speaks for its own sender, and is no probe. On a
+/// VLAN-unaware network what is behind a tag is none of the switch's business.
+fn heard(ingress: PortId, domain: Domain, frame: &[u8]) -> Option<Told> {
+    let rest = if is_tagged(frame) { &frame[16..] } else { &frame[12..] };
+    let is_hidden = domain.1 == 0 && is_tagged(frame);
+    if is_hidden || rest.len() < 30 || rest[..2] != [0x08, 0x06] {
+        return None;
+    }
+    let (sender, ip) = (octets(rest, 10), rest[16..20].try_into().expect("four octets"));
+    let news = (NoticeKind::Neighbour as u16, sender, ingress.0, 0, ip);
+    (sender == octets(frame, 6) && ip != [0; 4]).then_some(news)
+}
+
+fn is_tagged(frame: &[u8]) -> bool {
+    matches!(frame.get(12..14), Some([0x81, 0x00] | [0x88, 0xa8]))
+}
+
+/// As tc counts it, which has the tag in metadata.
+fn untagged_length(frame: &[u8]) -> usize {
+    frame.len() - if is_tagged(frame) { 4 } else { 0 }
 }
 
 fn octets(frame: &[u8], at: usize) -> Mac {

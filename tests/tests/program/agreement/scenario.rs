@@ -7,7 +7,11 @@ use serde::{Deserialize, Serialize};
 /// Most ports of a scenario.
 pub(crate) const PORTS: u8 = 6;
 /// Networks, numbered from 1.
-pub(crate) const NETWORKS: u8 = 3;
+pub(crate) const NETWORKS: u8 = 4;
+/// The one of them that is VLAN-aware.
+pub(crate) const AWARE: u8 = 4;
+/// VLANs that ports of it are in.
+pub(crate) const VLANS: [u16; 3] = [10, 20, 4094];
 /// Stations of the pool: few, so that they meet.
 pub(crate) const STATIONS: u8 = 6;
 /// After this long a silent station is forgotten, in seconds. With [`PASS_S`], ages are 20, 40, … and never near it.
@@ -36,6 +40,36 @@ pub(crate) struct Port {
     pub(crate) options: Options,
     /// Whether XDP may redirect to it.
     pub(crate) xdp_target: bool,
+    /// Whether frames come to its XDP program first.
+    #[serde(default)]
+    pub(crate) xdp: bool,
+    /// On network [`AWARE`].
+    #[serde(default)]
+    pub(crate) vlans: Membership,
+    #[serde(default)]
+    pub(crate) guard: Option<Guarded>,
+    /// Kinds of floods of which it has used up its limit.
+    #[serde(default)]
+    pub(crate) exhausted: [bool; 3],
+}
+
+/// VLANs of a port, by their places in [`VLANS`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Membership {
+    /// Of its untagged frames.
+    pub(crate) untagged: Option<u8>,
+    /// And which others.
+    pub(crate) tagged: [bool; 3],
+}
+
+/// What a guarded port was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Guarded {
+    /// A station's MAC address, or any.
+    pub(crate) mac: Option<u8>,
+    /// A station's IP address, or any.
+    pub(crate) ip: Option<u8>,
+    pub(crate) trusted: bool,
 }
 
 /// What can be changed while a port is connected.
@@ -63,18 +97,52 @@ pub(crate) enum Address {
     Zero,
 }
 
+/// The tag of a frame.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Tag {
+    #[default]
+    None,
+    /// 802.1Q, of any VLAN ID.
+    Customer(u16),
+    /// 802.1ad.
+    Service(u16),
+}
+
+/// What a frame carries. Addresses are those of stations of the pool; `None` is no address yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Payload {
+    /// What no stage looks into.
+    #[default]
+    Plain,
+    /// An announcement by a station of its own or another's address: no question that a switch could answer.
+    Arp { sender: u8, ip: Option<u8> },
+    /// A UDP datagram, to port 67 or from it or neither.
+    Udp { ip: Option<u8>, to_server: bool, from_server: bool },
+    /// A router advertisement.
+    Router,
+}
+
 /// One thing that happens. Ports are taken modulo their number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Step {
     /// A frame comes in.
-    Frame { port: u8, to: Address, from: Address, length: usize },
+    Frame {
+        port: u8,
+        to: Address,
+        from: Address,
+        length: usize,
+        #[serde(default)]
+        tag: Tag,
+        #[serde(default)]
+        payload: Payload,
+    },
     /// The link goes down, or comes up.
     Link { port: u8, up: bool },
     /// The port's options change.
     Set { port: u8, options: Options },
     /// What was learned at the port is void; the entries are still there.
     Flush { port: u8 },
-    /// The port leaves its network and joins one, the same or another.
+    /// The port leaves its network and joins one, the same or another. It is nobody's, guarded and limited no more.
     Reconnect { port: u8, network: u8 },
     /// A station is configured.
     Configure { port: u8, station: u8, sticky: bool },
@@ -90,7 +158,9 @@ pub(crate) enum Step {
 pub(crate) fn scenarios() -> impl Strategy<Value = Scenario> {
     let room = prop_oneof![3 => Just(1000u32), 1 => 1..10u32];
     let ageless = vec(1..=NETWORKS, 0..2);
-    let ports = vec(port(), 2..=usize::from(PORTS));
+    // Mostly together: alone there is nobody to talk to.
+    let home = prop_oneof![2 => Just(1), 2 => Just(AWARE), 1 => 1..=NETWORKS];
+    let ports = home.prop_flat_map(|home| vec(port(home), 2..=usize::from(PORTS)));
     (room, ageless, ports, vec(step(), 1..30)).prop_map(|(room, ageless, ports, steps)| Scenario {
         room,
         ageless,
@@ -99,15 +169,34 @@ pub(crate) fn scenarios() -> impl Strategy<Value = Scenario> {
     })
 }
 
-fn port() -> impl Strategy<Value = Port> {
-    // Mostly together: alone there is nobody to talk to.
-    let network = prop_oneof![4 => Just(1), 1 => 1..=NETWORKS];
-    let xdp_target = prop::bool::weighted(0.7);
-    (network, options(), xdp_target).prop_map(|(network, options, xdp_target)| Port {
-        network,
-        options,
-        xdp_target,
-    })
+fn port(home: u8) -> impl Strategy<Value = Port> {
+    let network = prop_oneof![5 => Just(home), 1 => 1..=NETWORKS];
+    let flags = (prop::bool::weighted(0.7), any::<bool>());
+    let exhausted = prop::bool::weighted(0.1);
+    let exhausted = [exhausted, exhausted, exhausted];
+    let guard = prop::option::weighted(0.25, guard());
+    (network, options(), flags, membership(), guard, exhausted).prop_map(
+        |(network, options, (xdp_target, xdp), vlans, guard, exhausted)| Port {
+            network,
+            options,
+            xdp_target,
+            xdp,
+            vlans,
+            guard,
+            exhausted,
+        },
+    )
+}
+
+fn membership() -> impl Strategy<Value = Membership> {
+    let untagged = prop::option::weighted(0.8, prop_oneof![3 => Just(0u8), 1 => 0..3u8]);
+    let tagged = prop_oneof![1 => Just([false; 3]), 1 => any::<[bool; 3]>()];
+    (untagged, tagged).prop_map(|(untagged, tagged)| Membership { untagged, tagged })
+}
+
+fn guard() -> impl Strategy<Value = Guarded> {
+    let (mac, ip) = (prop::option::weighted(0.8, 0..2u8), prop::option::weighted(0.6, 0..2u8));
+    (mac, ip, prop::bool::weighted(0.3)).prop_map(|(mac, ip, trusted)| Guarded { mac, ip, trusted })
 }
 
 fn options() -> impl Strategy<Value = Options> {
@@ -128,14 +217,8 @@ fn options() -> impl Strategy<Value = Options> {
 
 fn step() -> impl Strategy<Value = Step> {
     let port = || 0..PORTS;
-    let length = prop_oneof![
-        6 => Just(60usize),
-        1 => 14..60usize,
-        1 => prop::sample::select(vec![86, 87, 518, 519, 1518, 1519]),
-    ];
     prop_oneof![
-        20 => (port(), destination(), source(), length)
-            .prop_map(|(port, to, from, length)| Step::Frame { port, to, from, length }),
+        20 => frame(),
         1 => (port(), any::<bool>()).prop_map(|(port, up)| Step::Link { port, up }),
         1 => (port(), options()).prop_map(|(port, options)| Step::Set { port, options }),
         1 => port().prop_map(|port| Step::Flush { port }),
@@ -145,6 +228,42 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Sweep),
         2 => Just(Step::Pass),
         1 => (1..=NETWORKS).prop_map(|network| Step::Age { network }),
+    ]
+}
+
+fn frame() -> impl Strategy<Value = Step> {
+    let length = prop_oneof![
+        6 => Just(60usize),
+        1 => 14..60usize,
+        1 => prop::sample::select(vec![86, 87, 518, 519, 1518, 1519]),
+    ];
+    (0..PORTS, destination(), source(), length, tag(), payload()).prop_map(
+        |(port, to, from, length, tag, payload)| Step::Frame { port, to, from, length, tag, payload },
+    )
+}
+
+fn tag() -> impl Strategy<Value = Tag> {
+    let vid = || {
+        prop_oneof![
+            6 => prop::sample::select(VLANS.to_vec()),
+            1 => prop::sample::select(vec![0u16, 1, 4095]),
+        ]
+    };
+    prop_oneof![
+        3 => Just(Tag::None),
+        2 => vid().prop_map(Tag::Customer),
+        1 => vid().prop_map(Tag::Service),
+    ]
+}
+
+fn payload() -> impl Strategy<Value = Payload> {
+    let ip = || prop::option::weighted(0.8, 0..2u8);
+    prop_oneof![
+        6 => Just(Payload::Plain),
+        1 => (0..2u8, ip()).prop_map(|(sender, ip)| Payload::Arp { sender, ip }),
+        1 => (ip(), any::<bool>(), prop::bool::weighted(0.2))
+            .prop_map(|(ip, to_server, from_server)| Payload::Udp { ip, to_server, from_server }),
+        1 => Just(Payload::Router),
     ]
 }
 
@@ -160,7 +279,7 @@ fn destination() -> impl Strategy<Value = Address> {
 
 fn source() -> impl Strategy<Value = Address> {
     prop_oneof![
-        20 => (0..STATIONS).prop_map(Address::Station),
+        20 => prop_oneof![1 => 0..2u8, 2 => 0..STATIONS].prop_map(Address::Station),
         1 => prop::sample::select(vec![Address::Broadcast, Address::Group, Address::Reserved, Address::Zero]),
     ]
 }

@@ -1,52 +1,64 @@
 //! The real programs and the book, side by side through one scenario.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use vswitch_common::domain::DomainId;
 use vswitch_common::fdb::{FdbEntry, FdbKey, entry_flag, is_current};
-use vswitch_tests::frame::{EXPERIMENTAL, raw};
-use vswitch_tests::model::{Kind, Mac};
+use vswitch_tests::frame::{describe, insert_tag};
+use vswitch_tests::model::{Domain, Form, Kind};
 use vswitch_tests::program::*;
+use vswitch_tests::wait::{SOON, poll};
 
 use super::book::{Book, Place, Told};
-use super::scenario::{AGEING_S, Address, NETWORKS, Options, PASS_S, Port, STATIONS, Scenario, Step};
+use super::scenario::{AGEING_S, AWARE, Membership, NETWORKS, Options, PASS_S, Port, Scenario, Step, VLANS};
+use super::sight;
+use super::wire;
 
 /// Two of one kind, and the first thing about which they disagree.
 pub(crate) struct Twin<'a> {
     fixture: &'a mut Fixture,
     book: Book,
-    hook: Hook,
     ports: u16,
     /// In nanoseconds, by network.
     ageing: BTreeMap<u8, u64>,
-    xdp_target: BTreeMap<u16, bool>,
+    /// As the scenario has them, but perhaps at the other hook.
+    settings: BTreeMap<u16, Port>,
+    /// Copies of floods that are under way, in order.
+    flooded: Vec<(PortId, Vec<u8>)>,
 }
 
 impl<'a> Twin<'a> {
-    /// Goes through a scenario, with all ports at one hook.
+    /// Goes through a scenario, with each port at its hook or, swapped, at the other one.
     ///
     /// # Errors
     /// Step and difference.
-    pub(crate) fn run(fixture: &'a mut Fixture, scenario: &Scenario, hook: Hook) -> Result<(), String> {
+    pub(crate) fn run(
+        fixture: &'a mut Fixture,
+        listener: &Listener,
+        scenario: &Scenario,
+        is_swapped: bool,
+    ) -> Result<(), String> {
         let ports = scenario.ports.len() as u16;
         fixture.reset_to(ports);
+        // What a scenario that failed had under way.
+        let all: Vec<PortId> = listener.ports().collect();
+        all.iter().for_each(|port| drop(listener.heard(*port)));
         fixture.set_room(scenario.room);
-        let (ageing, xdp_target) = (BTreeMap::new(), BTreeMap::new());
-        let mut twin = Self { fixture, book: Book::new(scenario.room), hook, ports, ageing, xdp_target };
+        let (ageing, settings, flooded) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let mut twin = Self { fixture, book: Book::new(scenario.room), ports, ageing, settings, flooded };
         for network in 1..=NETWORKS {
             twin.age(network, if scenario.ageless.contains(&network) { 0 } else { AGEING_S });
         }
         for (number, port) in (1..).zip(&scenario.ports) {
-            twin.xdp_target.insert(number, port.xdp_target);
-            twin.connect(PortId(number), *port);
+            twin.connect(PortId(number), Port { xdp: port.xdp != is_swapped, ..*port });
         }
         for (number, step) in scenario.steps.iter().enumerate() {
-            let context = |what| format!("at {hook:?}, step {number} {step:?}: {what}");
-            twin.take(*step).map_err(context)?;
-            twin.compare_places().map_err(context)?;
+            twin.take(*step)
+                .map_err(|what| format!("swapped {is_swapped}, step {number} {step:?}: {what}"))?;
         }
-        twin.compare_all_entries()
+        twin.compare_in_the_end(listener).map_err(|what| format!("swapped {is_swapped}, in the end: {what}"))
     }
 
     fn port(&self, number: u8) -> PortId {
@@ -55,7 +67,9 @@ impl<'a> Twin<'a> {
 
     fn take(&mut self, step: Step) -> Result<(), String> {
         match step {
-            Step::Frame { port, to, from, length } => return self.deliver(self.port(port), to, from, length),
+            Step::Frame { port, to, from, length, tag, payload } => {
+                return self.deliver(self.port(port), &wire::frame(to, from, length, tag, payload));
+            }
             Step::Link { port, up } => self.set_link(self.port(port), up),
             Step::Set { port, options } => self.set(self.port(port), options),
             Step::Flush { port } => {
@@ -71,37 +85,72 @@ impl<'a> Twin<'a> {
         Ok(())
     }
 
-    fn deliver(&mut self, ingress: PortId, to: Address, from: Address, length: usize) -> Result<(), String> {
-        let payload = vec![0x5a; length - 14];
-        let frame = raw(address(to), address(from), EXPERIMENTAL, &payload);
-        let expected = self.book.deliver(ingress, &frame);
-        let mut carried = self.hook;
-        if self.hook == Hook::Xdp && self.fixture.xdp(ingress, &frame).end == End::Passed {
-            let nothing = self.fixture.tally();
-            same("counted at XDP for a frame that it passes", &nothing, &Tally::new())?;
+    fn deliver(&mut self, ingress: PortId, frame: &[u8]) -> Result<(), String> {
+        let expected = self.book.deliver(ingress, frame);
+        let mut carried = if self.settings[&ingress.0].xdp { Hook::Xdp } else { Hook::Tc };
+        let foreseen = sight::foresee(self.fixture, ingress, carried, frame);
+        if carried == Hook::Xdp && self.fixture.xdp(ingress, frame).end == End::Passed {
+            same("counted at XDP for a frame that it passes", &self.fixture.tally(), &Tally::new())?;
             carried = Hook::Tc;
         }
         if carried == Hook::Tc {
-            self.fixture.tc(ingress, &frame);
+            self.fixture.tc_as_received(ingress, frame);
         }
-        let counted = if carried == Hook::Xdp { expected.counted.by_xdp() } else { expected.counted };
+        let counted = match (carried, is_tagged(frame)) {
+            (Hook::Tc, _) => expected.counted.clone(),
+            // There the tag is in the frame.
+            (Hook::Xdp, true) => expected.counted.clone().by_xdp().longer(4),
+            (Hook::Xdp, false) => expected.counted.clone().by_xdp(),
+        };
         same("counted", &self.fixture.tally(), &counted)?;
-        let told: Vec<Told> =
-            self.fixture.notices().iter().map(|n| (n.kind, mac(n.mac), n.port, n.from)).collect();
-        same("told", &told, &expected.told.into_iter().collect())
+        let told = self.fixture.notices().into_iter().map(|notice| {
+            let [a, b, c, d, ..] = notice.ip;
+            let mac = MacAddr::from_bits(notice.mac).octets();
+            (notice.kind, mac, notice.port, notice.from, [a, b, c, d])
+        });
+        same("told", &told.collect::<Vec<Told>>(), &expected.told)?;
+        sight::compare(&foreseen?, carried, &expected)?;
+        if expected.is_flood {
+            let copies = expected.sent.iter().map(|(port, form)| (*port, in_form(frame, *form)));
+            self.flooded.extend(copies);
+        }
+        Ok(())
     }
 
     fn connect(&mut self, port: PortId, of: Port) {
         self.book.connect(port, of);
+        self.settings.insert(port.0, of);
         let network = u16::from(of.network);
         let target = if of.xdp_target { flag::XDP_TARGET } else { 0 };
         let ageing_ns = self.ageing[&of.network];
         self.fixture.join(port, Some(network));
         self.fixture.set(port, |config| {
             config.flags = flag::FORWARDING | target;
-            (config.network, config.domain) = (network, domain_of(network).0);
+            (config.network, config.domain, config.pvid) = (network, domain_of(network).0, 0);
             config.ageing_ns = ageing_ns;
+            config.storm_interval_ns = [0; 3];
         });
+        if of.network == AWARE {
+            let tagged: Vec<u16> = VLANS
+                .into_iter()
+                .zip(of.vlans.tagged)
+                .filter(|(_, is_in)| *is_in)
+                .map(|(vid, _)| vid)
+                .collect();
+            let untagged = of.vlans.untagged.map_or(0, |place| VLANS[usize::from(place)]);
+            self.fixture.make_vlan_aware(port, untagged, &tagged);
+        }
+        if let Some(guard) = of.guard {
+            let mac = guard.mac.map_or(MacAddr::ZERO, station);
+            let ips: Vec<IpAddr> = guard.ip.map(|number| wire::ip(number).into()).into_iter().collect();
+            self.fixture.guard(port, mac, &ips);
+            if guard.trusted {
+                self.fixture.set_flags(port, flag::TRUSTED);
+            }
+        }
+        for (kind, _) in (0..).zip(of.exhausted).filter(|(_, is_exhausted)| *is_exhausted) {
+            self.fixture.exhaust(port, kind);
+        }
         self.write(port, of.options);
     }
 
@@ -115,7 +164,9 @@ impl<'a> Twin<'a> {
         self.fixture.set(port, |config| config.epoch += 1);
         let options =
             Options { isolated: false, hairpin: false, learning: true, flood: true, mac_limit: 0, mtu: 1500 };
-        self.connect(port, Port { network, options, xdp_target: self.xdp_target[&port.0] });
+        let vlans = Membership { untagged: Some(0), tagged: [false; 3] };
+        let was = self.settings[&port.0];
+        self.connect(port, Port { network, options, vlans, guard: None, exhausted: [false; 3], ..was });
     }
 
     fn set(&mut self, port: PortId, options: Options) {
@@ -149,12 +200,13 @@ impl<'a> Twin<'a> {
         }
     }
 
-    fn configure(&mut self, port: PortId, station: u8, sticky: bool) {
-        let address = address(Address::Station(station));
-        self.book.configure(port, address.octets(), sticky);
-        let domain = self.fixture.bpf.port(port).expect("the slot is there").domain;
+    /// In the VLAN of the port's untagged frames, where it has one.
+    fn configure(&mut self, port: PortId, number: u8, sticky: bool) {
+        let Some(vid) = self.book.own_vlan(port) else { return };
+        self.book.configure(port, wire::mac(number), sticky);
+        let domain = self.fixture.bpf.port(port).expect("the slot is there").domain + vid;
         let flags = if sticky { entry_flag::STATIC | entry_flag::STICKY } else { entry_flag::STATIC };
-        self.fixture.configure(FdbKey::new(DomainId(domain), address), port, flags);
+        self.fixture.configure(FdbKey::new(DomainId(domain), station(number)), port, flags);
     }
 
     fn sweep(&mut self) {
@@ -189,33 +241,59 @@ impl<'a> Twin<'a> {
         }
     }
 
-    /// The same entries for every address there is, and as many as are counted.
-    fn compare_places(&self) -> Result<(), String> {
-        let stations = (0..STATIONS).map(Address::Station);
-        let others = [Address::Broadcast, Address::Group, Address::Reserved, Address::Zero];
-        for address in stations.chain(others).map(address) {
-            for network in (1..=NETWORKS).map(u16::from) {
-                let key = FdbKey::new(domain_of(network), address);
-                let real =
-                    self.fixture.bpf.fdb_get(key).expect("the map is there").map(|entry| place(&entry));
-                let model = self.book.places().get(&(network, address.octets())).copied();
-                same(&format!("{address} in network {network}"), &real, &model)?;
-            }
-        }
+    /// The same entries, as many as are counted, and the same copies arrived.
+    fn compare_in_the_end(self, listener: &Listener) -> Result<(), String> {
+        let entries = self.fixture.entries().into_iter();
+        let real: BTreeMap<_, _> =
+            entries.map(|(key, entry)| ((domain(key), key.mac().octets()), place(&entry))).collect();
+        same("the FDB", &real, self.book.places())?;
         for port in (0..=self.ports).map(PortId) {
             let counted = self.fixture.bpf.dynamic_entries(port).expect("the slot is there");
             same(&format!("dynamic entries of {port:?}"), &counted, &self.book.dynamic(port))?;
         }
-        Ok(())
+        let mut arrived = Vec::new();
+        let ports: Vec<PortId> = self.fixture.ports().collect();
+        let _all_came = poll(SOON, || {
+            for port in &ports {
+                arrived.extend(listener.heard(*port).into_iter().map(|frame| (*port, frame)));
+            }
+            (arrived.len() >= self.flooded.len()).then_some(())
+        });
+        let (mut missing, mut unexpected) = (self.flooded, Vec::new());
+        for copy in arrived {
+            match missing.iter().position(|expected| *expected == copy) {
+                Some(place) => drop(missing.swap_remove(place)),
+                None => unexpected.push(copy),
+            }
+        }
+        let said = |copies: Vec<(PortId, Vec<u8>)>| -> Vec<String> {
+            copies.iter().map(|(port, frame)| format!("{} behind port {}", describe(frame), port.0)).collect()
+        };
+        same("copies of floods that only one of both sent", &said(unexpected), &said(missing))
     }
+}
 
-    /// And none for any other.
-    fn compare_all_entries(&self) -> Result<(), String> {
-        let entries = self.fixture.entries().into_iter();
-        let network = |key: FdbKey| key.domain().0 - domain_of(0).0;
-        let real: BTreeMap<_, _> =
-            entries.map(|(key, entry)| ((network(key), key.mac().octets()), place(&entry))).collect();
-        same("the whole FDB", &real, self.book.places())
+/// The frame as it leaves in a form. A tag that is pushed is a customer's, with the priority that the frame had.
+fn in_form(frame: &[u8], form: Form) -> Vec<u8> {
+    let tci = is_tagged(frame).then(|| u16::from_be_bytes([frame[14], frame[15]]));
+    let bare = || [&frame[..12], &frame[if is_tagged(frame) { 16 } else { 12 }..]].concat();
+    match form {
+        Form::AsItCame => frame.to_vec(),
+        Form::Untagged => bare(),
+        Form::Tagged(vid) if tci.is_some_and(|tci| tci & 0x0fff == vid) => frame.to_vec(),
+        Form::Tagged(vid) => insert_tag(&bare(), 0x8100, (tci.unwrap_or(0) & 0xf000) | vid),
+    }
+}
+
+fn is_tagged(frame: &[u8]) -> bool {
+    matches!(frame.get(12..14), Some([0x81, 0x00] | [0x88, 0xa8]))
+}
+
+/// Network and VLAN of an entry.
+fn domain(key: FdbKey) -> Domain {
+    match key.domain().0.checked_sub(AWARE_DOMAIN.0) {
+        Some(vid) => (AWARE.into(), vid),
+        None => (key.domain().0 - domain_of(0).0, 0),
     }
 }
 
@@ -228,24 +306,10 @@ fn place(entry: &FdbEntry) -> Place {
     Place { port: entry.port, kind }
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, real: &T, model: &T) -> Result<(), String> {
+pub(super) fn same<T: PartialEq + std::fmt::Debug>(what: &str, real: &T, model: &T) -> Result<(), String> {
     if real == model {
         Ok(())
     } else {
         Err(format!("{what}: the programs say {real:?}, the model {model:?}"))
     }
-}
-
-fn address(of: Address) -> MacAddr {
-    match of {
-        Address::Station(number) => station(number),
-        Address::Broadcast => MacAddr::BROADCAST,
-        Address::Group => MacAddr::from_octets([0x33, 0x33, 0, 0, 0, 1]),
-        Address::Reserved => MacAddr::from_octets([1, 0x80, 0xc2, 0, 0, 14]),
-        Address::Zero => MacAddr::ZERO,
-    }
-}
-
-fn mac(bits: u64) -> Mac {
-    MacAddr::from_bits(bits).octets()
 }

@@ -5,11 +5,7 @@ use std::collections::BTreeSet;
 use vswitch_tests::prelude::*;
 use vswitch_tests::traffic::{LongTransfer, Probe, try_ping};
 
-/// Probes a second.
-const RATE: u32 = 1_000;
-
-/// Most probes that may be lost in a takeover or a release.
-const LOSS: usize = 1;
+use crate::{LOSS, RATE};
 
 /// A bridge with an address, two containers at it, and a host outside behind NAT.
 struct Place {

@@ -6,7 +6,7 @@
 use vswitch_common::limits::TRACE_FRAME_BYTES;
 
 /// Bytes of a capture that are read.
-pub(super) const CAPTURE_BYTES: u64 = 64 * 1024 * 1024;
+pub const CAPTURE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Link type of Ethernet.
 const ETHERNET: u16 = 1;
@@ -34,14 +34,14 @@ const EMPTY_BLOCK: usize = 12;
 
 /// What is in a capture.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Capture {
+pub struct Capture {
     /// Its frames, as long as they were on the wire; longer than can be traced by one octet at most.
-    pub(super) frames: Vec<Vec<u8>>,
+    pub frames: Vec<Vec<u8>>,
 }
 
 /// Why a file is no capture that can be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum CaptureError {
+pub enum CaptureError {
     /// Neither format's first word.
     #[error("no capture file by its first octets")]
     NotACapture,
@@ -60,7 +60,10 @@ pub(super) enum CaptureError {
 }
 
 /// The first `most` frames.
-pub(super) fn parse(bytes: &[u8], most: usize) -> Result<Capture, CaptureError> {
+///
+/// # Errors
+/// When the file is no capture of Ethernet frames.
+pub fn parse(bytes: &[u8], most: usize) -> Result<Capture, CaptureError> {
     let first = Reader { bytes, is_big: false }.word(0).ok_or(CaptureError::NotACapture)?;
     match first {
         block::SECTION => pcapng(bytes, most),

@@ -1,1 +1,0 @@
-//! Side-by-side benches of vswitch against what people use today.

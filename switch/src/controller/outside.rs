@@ -1,0 +1,142 @@
+//! What others do to what is ours: programs detached, pins removed, the bpffs unmounted, the table of rules flushed. No event
+//! tells of it, so each tick looks, at a few system calls a port; and what is found is mended and said.
+
+use std::ops::Bound;
+
+use vswitch_common::port::PortId;
+
+use super::Controller;
+use super::plan::Setup;
+use crate::api::types::EventKind;
+use crate::datapath::{CLSACT_HANDLE, Target, TcMode};
+use crate::error::chain;
+use crate::gateway::nat;
+use crate::netlink::{LinkIndex, qdisc};
+
+/// Ports whose attachments are looked at in one tick, some 5 µs each: every port of a full switch within two ticks.
+const LOOKS_A_TICK: usize = 4_096;
+
+/// The rules as they were when we had made them.
+#[derive(Debug, Default)]
+pub(super) struct KnownRules {
+    /// The last transaction that is known to have left them alone.
+    generation: u32,
+    /// Our table, as nft lists it.
+    listing: String,
+}
+
+impl Controller {
+    /// Looks, and mends what it finds.
+    pub(super) async fn mend_what_others_did(&mut self) {
+        self.mend_pins();
+        self.mend_attachments().await;
+        self.mend_rules().await;
+    }
+
+    fn say_mended(&self, what: &str, port: Option<String>) {
+        tracing::warn!(what, port, "somebody else removed it; it is there again");
+        self.publish(EventKind::Mended { what: what.to_owned(), port });
+    }
+
+    /// Makes pins again, on a new bpffs if theirs has gone.
+    fn mend_pins(&mut self) {
+        match self.datapath.mend_pins() {
+            Ok(0) => {}
+            Ok(count) => self.say_mended(&format!("{count} pins"), None),
+            Err(error) if !self.is_unpinned => {
+                self.is_unpinned = true;
+                let error = chain(&error);
+                tracing::error!(
+                    error,
+                    "the pins have gone and cannot be made again: the ports stop when this controller ends"
+                );
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Attaches programs again that were detached.
+    async fn mend_attachments(&mut self) {
+        let after = self.looked_at;
+        let ports: Vec<(PortId, Target, Setup)> = self
+            .live
+            .range((Bound::Excluded(after), Bound::Unbounded))
+            .filter_map(|(slot, live)| {
+                let link = live.link.as_ref()?;
+                let target = Target { name: link.name.clone(), ifindex: link.index.0 };
+                live.setup.tc.map(|_| (PortId(*slot), target, live.setup.clone()))
+            })
+            .take(LOOKS_A_TICK)
+            .collect();
+        self.looked_at =
+            if ports.len() < LOOKS_A_TICK { 0 } else { ports.last().map_or(0, |(port, ..)| port.0) };
+        for (port, target, setup) in ports {
+            let health = self.datapath.health(port);
+            let tc = match setup.tc {
+                Some(TcMode::Tcx) => !health.tc_is_gone,
+                _ => self.has_filter(&target).await,
+            };
+            let xdp = setup.xdp.is_none() || !health.xdp_is_gone;
+            if !tc || !xdp {
+                self.attach_again(port, tc, xdp).await;
+            }
+        }
+    }
+
+    /// Whether the clsact filter of a link is there; where that cannot be told, it is taken to be.
+    async fn has_filter(&self, target: &Target) -> bool {
+        let filters = qdisc::filters(&self.netlink, LinkIndex(target.ifindex)).await;
+        filters.is_err() || filters.is_ok_and(|handles| handles.contains(&CLSACT_HANDLE))
+    }
+
+    async fn attach_again(&mut self, port: PortId, has_tc: bool, has_xdp: bool) {
+        // What is gone is planned anew.
+        if let Some(live) = self.live.get_mut(&port.0) {
+            live.setup.tc = live.setup.tc.filter(|_| has_tc);
+            live.setup.xdp = live.setup.xdp.filter(|_| has_xdp);
+        }
+        self.reconverge(port).await;
+        let what = if has_tc { "XDP program" } else { "tc program" };
+        if !self.behind.contains(&port.0) {
+            self.say_mended(what, Some(self.link_name(port)));
+        }
+    }
+
+    /// Notes the rules as they are now that we have made them. True if nobody else's transaction came since the generation
+    /// `before` ours, so that what is noted is what was made.
+    pub(super) async fn note_rules(&mut self, before: Option<u32>) -> bool {
+        self.rules = None;
+        if !self.state.has_rules {
+            return true;
+        }
+        let listing = nat::list(&self.table()).await.unwrap_or_default();
+        let Ok(generation) = self.netlink.ruleset_generation().await else { return true };
+        self.rules = listing.map(|listing| KnownRules { generation, listing });
+        before.is_none_or(|before| generation == before.wrapping_add(1))
+    }
+
+    /// Makes the table again if a transaction of somebody else's has changed it.
+    async fn mend_rules(&mut self) {
+        let Some(known) = self.rules.as_ref().filter(|_| self.state.has_rules) else { return };
+        let generation = match self.netlink.ruleset_generation().await {
+            Ok(generation) if generation != known.generation => generation,
+            _ => return,
+        };
+        match nat::list(&self.table()).await {
+            Ok(Some(listing)) if listing == known.listing => {
+                if let Some(known) = &mut self.rules {
+                    known.generation = generation;
+                }
+                return;
+            }
+            Ok(_) => {}
+            Err(error) => return tracing::debug!(error = chain(&error), "cannot look at the rules"),
+        }
+        match self.apply_rules().await {
+            Ok(()) => self.say_mended("table of rules", None),
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "the table of rules has gone and cannot be made again");
+            }
+        }
+    }
+}

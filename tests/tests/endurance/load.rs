@@ -1,0 +1,184 @@
+//! The control path flooded from every side: by containers (ARP), and by whoever may connect to the control socket. Memory is
+//! bounded, the data path takes no notice, and `port show` is answered in time.
+
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use vswitch_tests::prelude::*;
+use vswitch_tests::traffic::Probe;
+
+use crate::churn::{request, size};
+use crate::row::Row;
+
+/// What is promised of 99 of 100 looks at the ports, and what a machine that others load adds to it.
+const PROMISED: Duration = Duration::from_millis(50);
+const LIMIT: Duration = Duration::from_millis(500);
+/// Memory that all of this may take, in KiB.
+const MEMORY_KIB: u64 = 48 * 1024;
+
+/// 99th of 100 times that `port show` takes as the API serves it, over about `for_ms`.
+fn p99(socket: &Path, for_ms: u64) -> Duration {
+    let (begun, mut times) = (Instant::now(), Vec::new());
+    while begun.elapsed() < Duration::from_millis(for_ms) || times.len() < 100 {
+        let asked = Instant::now();
+        assert_eq!(request(socket, "GET", "/v1/ports", "").ok(), Some(200));
+        times.push(asked.elapsed());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    times.sort();
+    times[times.len() * 99 / 100 - 1]
+}
+
+struct Loaded {
+    lab: Lab,
+    hosts: Vec<Host>,
+    socket: PathBuf,
+    quiet: Duration,
+    memory: u64,
+}
+
+impl Loaded {
+    fn new(title: &str) -> Option<Self> {
+        let mut lab = Hooks::Tc.vswitch_lab(title)?;
+        let hosts = lab.hosts("h", 3, &HostOptions::ipv4_only());
+        hosts.iter().for_each(|host| drop(lab.connect(host, PortOptions::default())));
+        let socket = lab.switch().socket();
+        let quiet = p99(&socket, 500);
+        let memory = size(lab.switch().pid().expect("it runs")).0;
+        Some(Self { lab, hosts, socket, quiet, memory })
+    }
+
+    /// Looks at the ports, with a probe beside, while `load` runs on as many threads as it says; what was lost, and how long the
+    /// looks took.
+    fn under(&self, threads: usize, load: impl Fn(usize, &AtomicBool) + Sync) -> String {
+        let stop = AtomicBool::new(false);
+        let probe = Probe::start(&self.hosts[0], &self.hosts[1], 500);
+        let loaded = std::thread::scope(|scope| {
+            for number in 0..threads {
+                let (load, stop) = (&load, &stop);
+                scope.spawn(move || load(number, stop));
+            }
+            let loaded = p99(&self.socket, 2_500);
+            stop.store(true, Ordering::Relaxed);
+            loaded
+        });
+        let report = probe.finish();
+        report.assert_no_loss();
+        let memory = size(self.lab.switch().pid().expect("it runs")).0;
+        assert!(loaded <= LIMIT, "99 of 100 looks took up to {loaded:?}, quiet {:?}", self.quiet);
+        let verdict = if loaded <= PROMISED { "" } else { ", over 50 on a busy machine" };
+        assert!(memory <= self.memory + MEMORY_KIB, "memory went from {} to {memory} KiB", self.memory);
+        format!(
+            "0 of {} probes; `port show` p99 {:.1} ms{verdict} (quiet {:.1} ms); memory {} to {memory} KiB",
+            report.sent,
+            loaded.as_secs_f64() * 1e3,
+            self.quiet.as_secs_f64() * 1e3,
+            self.memory
+        )
+    }
+}
+
+#[test]
+fn an_arp_storm_is_dropped_in_the_kernel_and_waited_for_by_nobody() {
+    let Some(place) = Loaded::new("ARP storm") else { return };
+    let sent = AtomicU64::new(0);
+    let storm = |_: usize, stop: &AtomicBool| {
+        let from = &place.hosts[2];
+        let mut target = 0_u32;
+        while !stop.load(Ordering::Relaxed) {
+            let asks: Vec<Vec<u8>> = (0..256)
+                .map(|at| {
+                    let who = Ipv4Addr::from(0x0a4d_6400 + (target + at) % 0x6000);
+                    frame::arp_request((from.mac(), from.ipv4()), who)
+                })
+                .collect();
+            target += 256;
+            from.inject_all(&asks);
+            sent.fetch_add(256, Ordering::Relaxed);
+        }
+    };
+    let lost = place.under(1, storm);
+    let limited = place.lab.switch().counters("h30").drops.get("arp-rate-limited").copied().unwrap_or(0);
+    assert!(limited > 0, "the storm was no storm: {} sent", sent.load(Ordering::Relaxed));
+    Row {
+        fault: "a container that asks by ARP for thousands of addresses",
+        did: "256 questions a second of one port reach the controller, the rest is dropped in the kernel and counted",
+        lost: format!("{lost}; {} sent, {limited} dropped", sent.load(Ordering::Relaxed)),
+        bridge: "–",
+    }
+    .say();
+}
+
+#[test]
+fn readers_that_do_not_read_and_connections_that_say_nothing_lock_nobody_out() {
+    let Some(place) = Loaded::new("half-open") else { return };
+    let socket = &place.socket;
+    let mut readers = Vec::new();
+    for _ in 0..16 {
+        let mut reader = UnixStream::connect(socket).expect("the controller listens");
+        reader.write_all(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n").expect("the server reads");
+        readers.push(reader);
+    }
+    // Connections that say nothing, or half a request, are made again as they are closed; and stations move about, for events.
+    let silent = |number: usize, stop: &AtomicBool| {
+        let mut open = std::collections::VecDeque::new();
+        let mut turn = 0_u8;
+        while !stop.load(Ordering::Relaxed) {
+            if let Ok(mut stream) = UnixStream::connect(socket) {
+                if number == 0 {
+                    let _closed = stream
+                        .write_all(b"POST /v1/ports HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{");
+                }
+                open.push_back(stream);
+            }
+            if open.len() > 150 {
+                open.pop_front();
+            }
+            turn = turn.wrapping_add(1);
+            let station = MacAddr::from_octets([2, 0, 0, 1, number as u8, turn]);
+            place.hosts[2].inject(&frame::marked(MacAddr::BROADCAST, station, 1));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let lost = place.under(2, silent);
+    drop(readers);
+    Row {
+        fault: "300 half-open connections, and 16 readers of `monitor` that do not read",
+        did: "the longest silent connection gives up its place to the next; slow readers lose events, and are told how many",
+        lost,
+        bridge: "–",
+    }
+    .say();
+}
+
+#[test]
+fn floods_of_requests_and_huge_bodies_are_bounded() {
+    let Some(place) = Loaded::new("requests") else { return };
+    let asked = AtomicU64::new(0);
+    let flood = |number: usize, stop: &AtomicBool| {
+        let huge = format!(r#"{{"link":"{}"}}"#, "x".repeat(10 << 20));
+        while !stop.load(Ordering::Relaxed) {
+            let answer = match number {
+                // It is refused before it is read, and the connection closed in the middle of it.
+                0 => request(&place.socket, "POST", "/v1/ports", &huge).unwrap_or(413),
+                _ => request(&place.socket, "GET", "/v1/stats", "").expect("an answer"),
+            };
+            assert!([200, 413].contains(&answer), "{answer}");
+            asked.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let begun = Instant::now();
+    let lost = place.under(3, flood);
+    let rate = asked.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64();
+    Row {
+        fault: "requests as fast as three clients can, one of them with bodies of 10 MB",
+        did: "bodies refused unread (413); requests answered in turn",
+        lost: format!("{lost}; {rate:.0} requests a second"),
+        bridge: "–",
+    }
+    .say();
+}

@@ -1,0 +1,35 @@
+//! `cargo xtask bench`: optimised builds of switch and bench, then the bench itself, which has the arguments.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::build;
+use crate::process::{cargo, need_root, run as run_command};
+
+/// Measure vswitch beside docker0, the Linux bridge and others; writes bench/RESULTS.md (needs root, `-- --help` for more)
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The most telling figures only: five minutes
+    #[arg(long)]
+    quick: bool,
+    /// Which kinds of work, by part of their names, and further options of the bench after `--`
+    #[arg(value_name = "FILTER", allow_hyphen_values = true, trailing_var_arg = true)]
+    rest: Vec<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    need_root("bench", "it makes network namespaces and loads programs into the kernel")?;
+    let switch = build::binary(true)?;
+    run_command(cargo("build").args(["--release", "--package", "vswitch-bench"]))?;
+    let mut bench = std::process::Command::new(bench_binary());
+    if arguments.quick {
+        bench.arg("--quick");
+    }
+    run_command(bench.args(&arguments.rest).env("VSWITCH_BIN", switch))
+}
+
+fn bench_binary() -> PathBuf {
+    build::target_dir().join("release/bench")
+}
