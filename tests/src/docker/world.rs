@@ -152,9 +152,7 @@ impl World {
         );
         let shown: Vec<serde_json::Value> = switch.json(&["publish", "show"]);
         held.extend(shown.iter().map(|publish| format!("published {publish}")));
-        let state =
-            std::fs::read(switch.state_dir().join("state.json")).expect("the switch has saved its state");
-        let state: serde_json::Value = serde_json::from_slice(&state).expect("the state is JSON");
+        let state = switch.durable_state();
         for kind in ["networks", "endpoints", "pools"] {
             let all = state["docker"][kind].as_object();
             held.extend(all.into_iter().flatten().map(|(id, one)| match kind {

@@ -114,6 +114,31 @@ impl Switch {
         self.scratch.path("state")
     }
 
+    /// Its durable state: the document, with the ports that the journal behind it says have changed since.
+    ///
+    /// # Panics
+    /// When there is none, or it is not whole.
+    #[must_use]
+    #[track_caller]
+    pub fn durable_state(&self) -> serde_json::Value {
+        let json =
+            |text: &[u8]| -> serde_json::Value { serde_json::from_slice(text).expect("the state is JSON") };
+        let folder = self.state_dir();
+        let mut state =
+            json(&std::fs::read(folder.join("state.json")).expect("the switch has saved its state"));
+        let journal = folder.join(format!("state.journal.{}", state["journal"]));
+        let lines = std::fs::read_to_string(journal).unwrap_or_default();
+        for line in lines.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            let change = json(line.as_bytes());
+            let ports = state["ports"].as_object_mut().expect("the state has ports");
+            match &change["port"] {
+                serde_json::Value::Null => drop(ports.remove(&change["slot"].to_string())),
+                port => drop(ports.insert(change["slot"].to_string(), port.clone())),
+            }
+        }
+        state
+    }
+
     /// The folder of its pins, in the lab's private bpffs.
     #[must_use]
     pub fn bpffs(&self) -> PathBuf {

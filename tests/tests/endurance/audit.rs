@@ -31,11 +31,9 @@ pub(crate) struct Holdings {
     pub(crate) at_bridge: BTreeSet<String>,
 }
 
-/// The state file.
+/// The durable state.
 pub(crate) fn state(lab: &Lab) -> Value {
-    let path = lab.switch().state_dir().join("state.json");
-    let text = std::fs::read(&path).expect("a switch that ran has state");
-    serde_json::from_slice(&text).expect("the state file is whole")
+    lab.switch().durable_state()
 }
 
 /// What should be there; `bridged` are the links that are at `br0` while it is not taken over.

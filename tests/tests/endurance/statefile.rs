@@ -1,5 +1,6 @@
 //! A state file that is cut, or from the future: the controller says so and what to do, and the ports go on meanwhile.
 
+use vswitch::controller::state::STATE_VERSION;
 use vswitch_tests::prelude::*;
 use vswitch_tests::traffic::Probe;
 
@@ -33,7 +34,8 @@ fn a_damaged_state_file_is_refused_with_a_remedy_and_costs_no_frame() {
         );
     }
     let text = String::from_utf8(whole.clone()).expect("JSON is text");
-    std::fs::write(&path, text.replacen("\"version\": 1", "\"version\": 77", 1)).expect("written");
+    let version = format!("\"version\": {STATE_VERSION}");
+    std::fs::write(&path, text.replacen(&version, "\"version\": 77", 1)).expect("written");
     let said = refusal(&lab);
     assert!(said.contains("of version 77") && said.contains("use the vswitch that wrote it"), "{said}");
     std::fs::write(&path, &whole).expect("restored");
