@@ -21,7 +21,8 @@ type Measurement<'a> = (&'static str, &'static str, Box<dyn Fn() -> f64 + 'a>);
 /// Rounds of measuring, and seconds of each transfer.
 fn effort() -> (usize, &'static str) {
     match std::env::var("VSWITCH_ROUNDS").map(|text| text.parse()) {
-        Err(_) => (1, "0.5"),
+        // In whole seconds: iperf3 takes half a one for none, and goes on for ever.
+        Err(_) => (1, "1"),
         Ok(rounds) => (rounds.expect("VSWITCH_ROUNDS is a number"), "2"),
     }
 }
