@@ -13,8 +13,9 @@ pub(crate) struct Arguments {
     filter: Option<String>,
 }
 
-/// Tests at a time: each of those in `tests/` runs several hosts, and the smallest machine we test on has two cores.
-const THREADS: &str = "2";
+/// Tests at a time: each of those in `tests/` runs several hosts and waits half of its time, and the smallest machine we
+/// test on has two cores.
+const THREADS: &str = "3";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     need_root("test", "its tests make network namespaces and load programs into the kernel")?;
