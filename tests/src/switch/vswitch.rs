@@ -136,6 +136,8 @@ impl Switch {
                 port => drop(ports.insert(change["slot"].to_string(), port.clone())),
             }
         }
+        // Its number is of no account, and another with each start.
+        let _number = state.as_object_mut().and_then(|state| state.remove("journal"));
         state
     }
 
