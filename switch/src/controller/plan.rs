@@ -1,7 +1,7 @@
 //! From what of a port is in place to what should be: pure steps, and their execution with undo.
 //!
 //! Order matters. A port is built from the inside out: its slot is written and its link mapped before a program runs there,
-//! and it joins the flood list and becomes a redirect target last, so that no frame meets half a port. It is taken apart
+//! it is a redirect target before its slot says so, and joins the flood list last, so that no frame meets half a port. It is taken apart
 //! the other way round.
 
 use vswitch_common::port::{NetworkConfig, PortConfig, PortId};
@@ -78,9 +78,6 @@ pub enum Step {
 #[must_use]
 pub fn plan(from: &Setup, to: &Setup) -> Vec<Step> {
     let mut steps = Vec::new();
-    if from.is_target && !to.is_target {
-        steps.push(Step::Unaim);
-    }
     if let Some(place) = from.place.filter(|place| !place.is_same(to.place)) {
         steps.push(Step::Leave(place));
     }
@@ -93,8 +90,15 @@ pub fn plan(from: &Setup, to: &Setup) -> Vec<Step> {
     if from.config.is_some() && to.config.is_none() {
         steps.push(Step::UnmapLink);
     }
+    // The slot's flag says that it is a target: it is one from before the flag is there until after it has gone.
+    if to.is_target && !from.is_target {
+        steps.push(Step::Aim);
+    }
     if from.config != to.config {
         steps.push(Step::Write { from: from.config, to: to.config });
+    }
+    if from.is_target && !to.is_target {
+        steps.push(Step::Unaim);
     }
     if from.config.is_none() && to.config.is_some() {
         steps.push(Step::MapLink);
@@ -107,9 +111,6 @@ pub fn plan(from: &Setup, to: &Setup) -> Vec<Step> {
     }
     if let Some(place) = to.place.filter(|place| !place.is_same(from.place)) {
         steps.push(Step::Join(place));
-    }
-    if to.is_target && !from.is_target {
-        steps.push(Step::Aim);
     }
     steps
 }
