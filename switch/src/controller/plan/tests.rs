@@ -46,12 +46,16 @@ fn nothing_to_change_is_no_steps() {
 fn a_port_is_configured_before_its_programs_run_and_joins_last() {
     let steps = plan(&Setup::default(), &xdp_port());
     let at = |wanted: &Step| steps.iter().position(|step| step == wanted).expect("a step");
-    assert_eq!(at(&Step::MapLink), 1, "{steps:?}");
+    let written = steps.iter().position(|step| matches!(step, Step::Write { .. })).expect("a step");
+    assert!(at(&Step::Aim) < written && written < at(&Step::MapLink), "{steps:?}");
     assert!(
         at(&Step::MapLink) < at(&Step::AttachTc)
             && at(&Step::AttachTc) < at(&Step::AttachXdp(XdpMode::Native))
     );
-    assert!(matches!(steps[steps.len() - 2..], [Step::Join(_), Step::Aim]));
+    assert!(matches!(steps.last(), Some(Step::Join(_))));
+    let back = plan(&xdp_port(), &tc_port());
+    let at = |wanted: fn(&Step) -> bool| back.iter().position(wanted).expect("a step");
+    assert!(at(|step| matches!(step, Step::Write { .. })) < at(|step| *step == Step::Unaim), "{back:?}");
 }
 
 #[test]
