@@ -14,7 +14,7 @@ use vswitch_common::limits;
 
 use crate::api::client::DEFAULT_SOCKET;
 use crate::api::error::{ApiError, ErrorCode};
-use crate::docker::DEFAULT_ENGINE;
+use crate::engine;
 
 /// Read when no other file is named, and only if it is there.
 pub const DEFAULT_FILE: &str = "/etc/vswitch/vswitch.toml";
@@ -126,7 +126,7 @@ impl Default for Config {
             log: LogLevel::default(),
             tc_attach: TcAttach::default(),
             docker_plugin: Some("/run/docker/plugins/vswitch.sock".into()),
-            docker_engine: DEFAULT_ENGINE.into(),
+            docker_engine: engine::DEFAULT_SOCKET.into(),
             limits: Limits::default(),
         }
     }

@@ -8,26 +8,14 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use axum::http::header::HOST;
-use axum::http::{Request, StatusCode};
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use tokio::net::UnixStream;
 use vswitch_common::mac::MacAddr;
 
 use crate::api::types::Port;
-
-/// Where Docker's engine listens unless told otherwise.
-pub(super) const DEFAULT_ENGINE: &str = "/var/run/docker.sock";
+use crate::engine;
 
 /// How long the engine may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
-
-/// Bytes of the list that are read: at 4 KiB a container, four thousand of them.
-const LIST_LIMIT: usize = 16 << 20;
 
 /// A container of the engine's list, as far as it says who is behind a port.
 #[derive(Debug, Default, Deserialize)]
@@ -56,22 +44,11 @@ struct Place {
 }
 
 /// The engine's running containers; none if it does not answer.
-pub(super) async fn running(engine: &Path) -> Vec<Container> {
-    match tokio::time::timeout(ANSWER_LIMIT, list(engine)).await {
+pub(super) async fn running(socket: &Path) -> Vec<Container> {
+    match tokio::time::timeout(ANSWER_LIMIT, engine::get(socket, "/containers/json")).await {
         Ok(Some(containers)) => containers,
         _ => Vec::new(),
     }
-}
-
-async fn list(engine: &Path) -> Option<Vec<Container>> {
-    let stream = UnixStream::connect(engine).await.ok()?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
-    tokio::spawn(connection);
-    let request = Request::get("/containers/json").header(HOST, "docker").body(Empty::<Bytes>::new()).ok()?;
-    let response =
-        sender.send_request(request).await.ok().filter(|answer| answer.status() == StatusCode::OK)?;
-    let body = Limited::new(response.into_body(), LIST_LIMIT).collect().await.ok()?;
-    serde_json::from_slice(&body.to_bytes()).ok()
 }
 
 /// Names ports whose host has a MAC that a container has, unless it was named; and says the container's addresses where

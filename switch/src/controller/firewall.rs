@@ -1,4 +1,4 @@
-//! Other people's rules: noticing when they would cut our networks off, and when ours are gone.
+//! Other people's rules: noticing when they would cut our networks off. (What they do to ours is seen to in `outside`.)
 //!
 //! Looked at when a gateway is made, and afterwards whenever the number of the rules' generation says that somebody
 //! changed something, or while something is in the way; not more often than every few seconds, as some programs change
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::Controller;
 use crate::error::chain;
 use crate::gateway::GatewayState;
-use crate::gateway::nat::{Passage, Survey, survey};
+use crate::gateway::nat::{Obstacle, Passage, survey};
 
 /// Shortest time between two looks that nobody asked for.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -38,7 +38,7 @@ impl Firewall {
 }
 
 impl Controller {
-    /// Looks again if somebody changed rules, and makes ours anew if they are gone.
+    /// Looks again if somebody changed rules.
     pub(super) async fn watch_firewall(&mut self) {
         if self.networks_with_gateway().is_empty() {
             self.firewall = Firewall::default();
@@ -68,15 +68,6 @@ impl Controller {
             Err(error) => return tracing::debug!(error = chain(&error), "cannot look at the rules"),
         };
         self.firewall.looked = Some((Instant::now(), generation));
-        if !found.has_table && self.state.has_rules {
-            match self.apply_rules().await {
-                Ok(()) => tracing::warn!("somebody removed the rules of vswitch; made them again"),
-                Err(error) => {
-                    tracing::warn!(error = chain(&error), "somebody removed the rules of vswitch");
-                    self.firewall.looked = None;
-                }
-            }
-        }
         let warnings = self.warnings_from(&found).await;
         for (network, lines) in &warnings {
             for line in lines.iter().filter(|line| !self.firewall.warnings_of(network).contains(*line)) {
@@ -86,14 +77,14 @@ impl Controller {
         self.firewall.warnings = warnings;
     }
 
-    async fn warnings_from(&self, found: &Survey) -> BTreeMap<String, Vec<String>> {
+    async fn warnings_from(&self, found: &[Obstacle]) -> BTreeMap<String, Vec<String>> {
         let way_out = self.way_out().await.unwrap_or_else(|| NO_WAY_OUT.to_owned());
         let networks = self.state.networks.iter();
         let warnings = networks.filter_map(|(name, network)| {
             let GatewayState { link, pools, .. } = network.gateway.as_ref()?;
             let [has_ipv4, has_ipv6] =
                 [true, false].map(|v4| pools.iter().any(|pool| pool.gateway.is_ipv4() == v4));
-            let stops = found.obstacles.iter().filter(|obstacle| {
+            let stops = found.iter().filter(|obstacle| {
                 let is_used = obstacle.passage == Passage::Input || !network.internal;
                 is_used && obstacle.stops(link, has_ipv4, has_ipv6)
             });

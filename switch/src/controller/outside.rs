@@ -117,20 +117,24 @@ impl Controller {
 
     /// Makes the table again if a transaction of somebody else's has changed it.
     async fn mend_rules(&mut self) {
-        let Some(known) = self.rules.as_ref().filter(|_| self.state.has_rules) else { return };
-        let generation = match self.netlink.ruleset_generation().await {
-            Ok(generation) if generation != known.generation => generation,
-            _ => return,
-        };
-        match nat::list(&self.table()).await {
-            Ok(Some(listing)) if listing == known.listing => {
-                if let Some(known) = &mut self.rules {
+        let table = self.table();
+        if !self.state.has_rules {
+            return;
+        }
+        // Without a listing, ours went in the moment that they were made.
+        if let Some(known) = &mut self.rules {
+            let generation = match self.netlink.ruleset_generation().await {
+                Ok(generation) if generation != known.generation => generation,
+                _ => return,
+            };
+            match nat::list(&table).await {
+                Ok(Some(listing)) if listing == known.listing => {
                     known.generation = generation;
+                    return;
                 }
-                return;
+                Ok(_) => {}
+                Err(error) => return tracing::debug!(error = chain(&error), "cannot look at the rules"),
             }
-            Ok(_) => {}
-            Err(error) => return tracing::debug!(error = chain(&error), "cannot look at the rules"),
         }
         match self.apply_rules().await {
             Ok(()) => self.say_mended("table of rules", None),

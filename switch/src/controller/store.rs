@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
-
 use serde::{Deserialize, Serialize};
 
 use super::state::{PortState, STATE_VERSION, State};
@@ -21,6 +21,11 @@ const TEMPORARY: &str = "state.json.new";
 const LOCK: &str = "lock";
 /// Followed by the number that the document names.
 const JOURNAL: &str = "state.journal.";
+
+/// Names and addresses are nobody else's business: the folder is its owner's alone, and so are the files, which an older folder
+/// may not hide.
+const FOLDER_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
 
 /// The journal is folded into the document when it is longer than that and than the document, in bytes.
 const JOURNAL_LEAST: u64 = 256 * 1024;
@@ -51,6 +56,15 @@ pub enum StoreError {
         path: PathBuf,
         /// Where and how.
         source: serde_json::Error,
+    },
+    /// The journal that the document names has gone, and the ports that changed with it.
+    #[error(
+        "{path} is missing, without which {FILE} is not whole: restore it from a copy, or move {FILE} away to start anew with \
+         what is found in the data path"
+    )]
+    Lost {
+        /// The journal.
+        path: PathBuf,
     },
     /// The file is from a later vswitch.
     #[error(
@@ -107,7 +121,7 @@ impl Store {
             let path = path.to_owned();
             move |source| StoreError::Io { path, source }
         };
-        fs::create_dir_all(folder).map_err(failed(folder))?;
+        fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder).map_err(failed(folder))?;
         let path = folder.join(LOCK);
         let file = File::create(&path).map_err(failed(&path))?;
         let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
@@ -118,7 +132,7 @@ impl Store {
     /// The state of the run before, or none.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`], [`StoreError::Later`], [`StoreError::Io`].
+    /// [`StoreError::Damaged`], [`StoreError::Lost`], [`StoreError::Later`], [`StoreError::Io`].
     pub fn load(&self) -> Result<Option<State>, StoreError> {
         let path = self.folder.join(FILE);
         let text = match fs::read(&path) {
@@ -149,7 +163,7 @@ impl Store {
         let path = self.journal(number);
         let text = match fs::read(&path) {
             Ok(text) => text,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(StoreError::Lost { path }),
             Err(source) => return Err(StoreError::Io { path, source }),
         };
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
@@ -167,7 +181,8 @@ impl Store {
     /// Makes `state` the durable one; it comes back as it was given.
     ///
     /// # Errors
-    /// [`StoreError::Io`]; what is durable is then what was before.
+    /// [`StoreError::Io`]; what is durable is then what was before, but for lines that reached the journal all the same: the
+    /// next save writes the document anew.
     pub fn save(&mut self, state: &mut State) -> Result<(), StoreError> {
         let ports = std::mem::take(&mut state.ports);
         let rest = serde_json::to_vec(state);
@@ -189,9 +204,11 @@ impl Store {
         let (path, temporary) = (self.folder.join(FILE), self.folder.join(TEMPORARY));
         let journals = self.journals()?;
         let number = journals.iter().max().map_or(0, |number| number + 1);
-        let journal = File::options().append(true).create_new(true).open(self.journal(number))?;
+        let mut private = File::options();
+        private.mode(FILE_MODE);
+        let journal = private.clone().append(true).create_new(true).open(self.journal(number))?;
         let text = serde_json::to_vec_pretty(&Document { state, journal: number })?;
-        let mut file = File::create(&temporary)?;
+        let mut file = private.write(true).create(true).truncate(true).open(&temporary)?;
         file.write_all(&text)?;
         file.sync_data()?;
         fs::rename(&temporary, &path)?;

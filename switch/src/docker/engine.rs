@@ -7,17 +7,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 
 use crate::api::handle::Handle;
 use crate::api::types::Request;
 use crate::api::types::docker::Call;
+use crate::engine;
 
 /// When to ask, after the endpoint got its link.
 const PAUSES: [Duration; 6] = [
@@ -32,9 +28,8 @@ const PAUSES: [Duration; 6] = [
 /// Questions under way at once.
 const QUESTIONS: usize = 2;
 
-/// How long an answer may take, and how long it may be.
+/// How long an answer may take.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
-const ANSWER_BYTES: usize = 16 << 20;
 
 /// An engine, by its socket.
 #[derive(Clone)]
@@ -69,10 +64,11 @@ impl Engine {
 
     /// What Docker calls the network of an endpoint, and the container's names there, the first its own.
     async fn names(&self, endpoint: &str) -> Option<(String, Vec<String>)> {
-        let list = self.get("/containers/json").await?;
+        let list: Value = engine::get(&self.socket, "/containers/json").await?;
         let container =
             list.as_array()?.iter().find(|container| network_of(container, endpoint).is_some())?;
-        let container = self.get(&format!("/containers/{}/json", container["Id"].as_str()?)).await?;
+        let path = format!("/containers/{}/json", container["Id"].as_str()?);
+        let container: Value = engine::get(&self.socket, &path).await?;
         let network = network_of(&container, endpoint)?;
         let aliases = container["NetworkSettings"]["Networks"][&network]["Aliases"].as_array();
         let own = container["Name"].as_str()?.trim_start_matches('/');
@@ -84,19 +80,6 @@ impl Engine {
             }
         }
         Some((network, names))
-    }
-
-    async fn get(&self, path: &str) -> Option<Value> {
-        let stream = UnixStream::connect(&self.socket).await.ok()?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
-        tokio::spawn(connection);
-        let request = hyper::Request::get(path).header("Host", "docker").body(Empty::<Bytes>::new()).ok()?;
-        let response = sender.send_request(request).await.ok()?;
-        if !response.status().is_success() {
-            return None;
-        }
-        let body = Limited::new(response.into_body(), ANSWER_BYTES).collect().await.ok()?;
-        serde_json::from_slice(&body.to_bytes()).ok()
     }
 }
 

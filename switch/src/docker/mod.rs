@@ -39,9 +39,6 @@ const BODY_LIMIT: usize = 4 << 20;
 /// How long a call's body may take.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
-/// Where Docker engines answer unless told otherwise.
-pub const DEFAULT_ENGINE: &str = "/run/docker.sock";
-
 /// What every call can reach.
 #[derive(Clone)]
 struct Plugin {

@@ -204,7 +204,7 @@ fn vswitch_show_knows_the_containers_of_a_bridge_by_name() {
         machine.engine.exec_ok("web", &["ping", "-c", "20", "-i", "0.01", "-q", "10.77.0.2"]);
     }
     let socket = machine.engine.socket().display().to_string();
-    let text = machine.switch().ok(&["show", "--engine", &socket]);
+    let text = machine.switch().ok(&["show", "--docker-engine", &socket]);
     eprintln!("{text}");
     for name in ["web", "db"] {
         let ip = machine.engine.ipv4(name, "bridge").to_string();
@@ -214,7 +214,7 @@ fn vswitch_show_knows_the_containers_of_a_bridge_by_name() {
         assert!(line.starts_with("docker0") && line.contains(&ip) && line.contains(&mac), "{line}");
     }
     // Without an engine there are no names, and nothing else is missing.
-    let text = machine.switch().ok(&["show", "--engine", "/nowhere"]);
+    let text = machine.switch().ok(&["show", "--docker-engine", "/nowhere"]);
     assert!(
         text.lines().filter(|line| line.starts_with("docker0")).count() == 3 && !text.contains(" web "),
         "{text}"

@@ -131,3 +131,28 @@ fn a_journal_that_a_crash_left_behind_is_not_read() {
     store.save(&mut state).expect("saved");
     assert_eq!(journals(folder.path()).len(), 1);
 }
+
+#[test]
+fn a_document_whose_journal_has_gone_is_refused() {
+    let (folder, mut store) = store();
+    store.save(&mut State::default()).expect("saved");
+    let [(journal, _)] = &journals(folder.path())[..] else { panic!("one journal") };
+    fs::remove_file(folder.path().join(journal)).expect("removed");
+    let error = store.load().expect_err("half of the state");
+    assert!(matches!(error, StoreError::Lost { .. }) && error.to_string().contains(journal), "{error}");
+}
+
+#[test]
+fn names_and_addresses_are_the_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let parent = tempfile::tempdir().expect("a folder");
+    let folder = parent.path().join("state");
+    let mut store = Store::open(&folder).expect("a new folder");
+    store.save(&mut State::default()).expect("saved");
+    let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!(mode(&folder), 0o700);
+    let [(journal, _)] = &journals(&folder)[..] else { panic!("one journal") };
+    for name in [FILE, journal] {
+        assert_eq!(mode(&folder.join(name)), 0o600, "{name}");
+    }
+}

@@ -16,7 +16,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 pub use rules::{Side, remove, replace};
-pub use survey::{Obstacle, Passage, Survey, keeps_apart, survey};
+pub use survey::{Obstacle, Passage, keeps_apart, survey};
 
 /// Why there are no rules.
 #[derive(Debug, thiserror::Error)]

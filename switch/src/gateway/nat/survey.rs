@@ -60,23 +60,13 @@ pub struct Obstacle {
     accepted: Vec<String>,
 }
 
-/// What was found.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Survey {
-    /// Whether our table is there.
-    pub has_table: bool,
-    /// Chains that drop.
-    pub obstacles: Vec<Obstacle>,
-}
-
-/// Looks at the rules of the controller's network namespace.
+/// Chains that drop in the controller's network namespace; `table` is ours, which counts as none.
 ///
 /// # Errors
 /// [`NatError`] when nft does not say.
-pub async fn survey(table: &str) -> Result<Survey, NatError> {
+pub async fn survey(table: &str) -> Result<Vec<Obstacle>, NatError> {
     let chains = list(&["list", "chains"]).await?;
-    let mut survey =
-        Survey { has_table: chains.iter().any(|chain| chain["table"] == table), ..Survey::default() };
+    let mut found = Vec::new();
     let suspects = chains.iter().filter(|chain| chain["table"] != table && passage(chain).is_some());
     let mut tables: Vec<(&str, &str)> =
         suspects.filter_map(|chain| Some((text(chain, "family")?, text(chain, "table")?))).collect();
@@ -84,14 +74,14 @@ pub async fn survey(table: &str) -> Result<Survey, NatError> {
     for (family, table) in tables.into_iter().filter(|(family, _)| ["ip", "ip6", "inet"].contains(family)) {
         // One that has gone meanwhile stops nobody.
         if let Ok(objects) = list(&["list", "table", family, table]).await {
-            survey.obstacles.extend(obstacles(&objects));
+            found.extend(obstacles(&objects));
         }
     }
     for (tables, program, family) in LEGACY {
         let saved = saved_by_legacy(tables, program).await;
-        survey.obstacles.extend(saved.iter().flat_map(|saved| legacy_obstacles(saved, family)));
+        found.extend(saved.iter().flat_map(|saved| legacy_obstacles(saved, family)));
     }
-    Ok(survey)
+    Ok(found)
 }
 
 /// The filter rules of the older iptables, if there are any.
