@@ -37,6 +37,7 @@ pub mod sys;
 pub mod tap;
 pub mod traffic;
 pub mod wait;
+pub mod world;
 
 /// What nearly every test needs.
 pub mod prelude {

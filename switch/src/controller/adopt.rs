@@ -12,6 +12,7 @@ use super::multicast::Watch;
 use super::names::NameServers;
 use super::plan::{Setup, Step, execute};
 use super::quarantine::Quarantines;
+use super::round::Round;
 use super::state::{PortState, State};
 use super::store::Store;
 use super::sweep::Sweep;
@@ -73,8 +74,9 @@ impl Controller {
             paths: open.paths,
             is_torn_down: false,
             successor: None,
-            rechecked: 0,
-            looked_at: 0,
+            rechecks: Round::default(),
+            looks: Round::default(),
+            retries: Round::default(),
             is_unpinned: false,
             rules: None,
             behind: std::collections::BTreeSet::new(),

@@ -1,10 +1,8 @@
 //! Following links: what the monitor tells, and what nobody tells.
 
-use std::ops::Bound;
-
 use vswitch_common::port::PortId;
 
-use super::Controller;
+use super::{Controller, Live};
 use crate::api::types::HookChoice;
 use crate::error::chain;
 use crate::netlink::monitor::LinkEvent;
@@ -68,8 +66,7 @@ impl Controller {
 
     /// Tries again what failed.
     pub(super) async fn catch_up(&mut self) {
-        let behind: Vec<u16> = self.behind.iter().take(RECHECKS_A_TICK).copied().collect();
-        for slot in behind {
+        for slot in self.retries.next(self.behind.iter().copied(), RECHECKS_A_TICK) {
             self.reconverge(PortId(slot)).await;
         }
     }
@@ -77,19 +74,12 @@ impl Controller {
     /// What no event tells: peers that moved, came up, changed their address or lost their preparation, and links whose
     /// ability to be redirected to changed.
     pub(super) async fn recheck_ports(&mut self) {
-        let after = self.rechecked;
-        let ports: Vec<(PortId, Link)> = self
-            .live
-            .range((Bound::Excluded(after), Bound::Unbounded))
-            .filter_map(|(slot, live)| Some((PortId(*slot), live.link.clone()?)))
-            .filter(|(_, link)| link.kind == LinkKind::Veth)
-            .take(RECHECKS_A_TICK)
-            .collect();
-        // From the first again when the last has been looked at.
-        self.rechecked =
-            if ports.len() < RECHECKS_A_TICK { 0 } else { ports.last().map_or(0, |(port, _)| port.0) };
-        for (port, link) in ports {
+        let is_veth = |live: &Live| live.link.as_ref().is_some_and(|link| link.kind == LinkKind::Veth);
+        let veths = self.live.iter().filter(|(_, live)| is_veth(live)).map(|(slot, _)| *slot);
+        for slot in self.rechecks.next(veths, RECHECKS_A_TICK) {
+            let port = PortId(slot);
             self.watch_traffic(port).await;
+            let Some(link) = self.live.get(&slot).and_then(|live| live.link.clone()) else { continue };
             let facts = peer::facts(&self.netlink, link.index).await.ok();
             let Some(live) = self.live.get(&port.0) else { continue };
             let (is_target, is_xdp) = (live.setup.is_target, live.setup.xdp.is_some());

@@ -23,6 +23,7 @@ pub mod plan;
 mod ports;
 mod publishes;
 mod quarantine;
+mod round;
 mod rules;
 mod show;
 pub mod state;
@@ -59,6 +60,7 @@ use firewall::Firewall;
 use names::NameServers;
 use plan::Setup;
 use quarantine::Quarantines;
+use round::Round;
 use state::State;
 use store::{Store, StoreError};
 use sweep::Sweep;
@@ -146,10 +148,12 @@ pub struct Controller {
     is_torn_down: bool,
     /// The binary that takes over when the loop ends.
     successor: Option<PathBuf>,
-    /// The port slot that was rechecked last.
-    rechecked: u16,
-    /// The port slot whose attachments were looked at last.
-    looked_at: u16,
+    /// Ports whose links and peers are looked at.
+    rechecks: Round,
+    /// Ports whose attachments are.
+    looks: Round,
+    /// Ports of `behind` that are tried again.
+    retries: Round,
     /// Whether it was said that pins have gone for good.
     is_unpinned: bool,
     /// Our rules as we made them.

@@ -1,14 +1,11 @@
 //! What others do to what is ours: programs detached, pins removed, the bpffs unmounted, the table of rules flushed. No event
 //! tells of it, so each tick looks, at a few system calls a port; and what is found is mended and said.
 
-use std::ops::Bound;
-
 use vswitch_common::port::PortId;
 
 use super::Controller;
-use super::plan::Setup;
 use crate::api::types::EventKind;
-use crate::datapath::{CLSACT_HANDLE, Target, TcMode};
+use crate::datapath::{CLSACT_HANDLE, TcMode};
 use crate::error::chain;
 use crate::gateway::nat;
 use crate::netlink::{LinkIndex, qdisc};
@@ -57,26 +54,17 @@ impl Controller {
 
     /// Attaches programs again that were detached.
     async fn mend_attachments(&mut self) {
-        let after = self.looked_at;
-        let ports: Vec<(PortId, Target, Setup)> = self
-            .live
-            .range((Bound::Excluded(after), Bound::Unbounded))
-            .filter_map(|(slot, live)| {
-                let link = live.link.as_ref()?;
-                let target = Target { name: link.name.clone(), ifindex: link.index.0 };
-                live.setup.tc.map(|_| (PortId(*slot), target, live.setup.clone()))
-            })
-            .take(LOOKS_A_TICK)
-            .collect();
-        self.looked_at =
-            if ports.len() < LOOKS_A_TICK { 0 } else { ports.last().map_or(0, |(port, ..)| port.0) };
-        for (port, target, setup) in ports {
-            let health = self.datapath.health(port);
-            let tc = match setup.tc {
+        let attached = self.live.iter().filter(|(_, live)| live.link.is_some() && live.setup.tc.is_some());
+        for slot in self.looks.next(attached.map(|(slot, _)| *slot), LOOKS_A_TICK) {
+            let port = PortId(slot);
+            let Some(live) = self.live.get(&slot) else { continue };
+            let Some(link) = live.link.as_ref().map(|link| link.index) else { continue };
+            let (tc, xdp, health) = (live.setup.tc, live.setup.xdp, self.datapath.health(port));
+            let tc = match tc {
                 Some(TcMode::Tcx) => !health.tc_is_gone,
-                _ => self.has_filter(&target).await,
+                _ => self.has_filter(link).await,
             };
-            let xdp = setup.xdp.is_none() || !health.xdp_is_gone;
+            let xdp = xdp.is_none() || !health.xdp_is_gone;
             if !tc || !xdp {
                 self.attach_again(port, tc, xdp).await;
             }
@@ -84,8 +72,8 @@ impl Controller {
     }
 
     /// Whether the clsact filter of a link is there; where that cannot be told, it is taken to be.
-    async fn has_filter(&self, target: &Target) -> bool {
-        let filters = qdisc::filters(&self.netlink, LinkIndex(target.ifindex)).await;
+    async fn has_filter(&self, link: LinkIndex) -> bool {
+        let filters = qdisc::filters(&self.netlink, link).await;
         filters.is_err() || filters.is_ok_and(|handles| handles.contains(&CLSACT_HANDLE))
     }
 

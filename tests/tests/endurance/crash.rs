@@ -8,7 +8,7 @@ use vswitch_tests::prelude::*;
 
 use crate::audit::{assert_as_desired, desired, observed, state};
 use crate::row::{Random, Row, count};
-use crate::world::{network, world};
+use vswitch_tests::world::{network, world};
 
 /// Kills between two looks at whether everything can be taken back.
 const ROUNDS_A_CYCLE: u64 = 8;

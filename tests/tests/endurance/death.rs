@@ -7,7 +7,7 @@ use vswitch_tests::traffic::{DhcpServer, LongTransfer, Probe, try_ping, udhcpc};
 
 use crate::audit::{assert_as_desired, state};
 use crate::row::{Row, count};
-use crate::world::{HOST, Mirror, OUTSIDE, guest, network, seen_by_tcp, world};
+use vswitch_tests::world::{HOST, Mirror, OUTSIDE, guest, network, seen_by_tcp, world};
 
 /// Probes a second.
 const RATE: u32 = 1_000;

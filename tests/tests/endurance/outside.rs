@@ -9,7 +9,7 @@ use vswitch_tests::prelude::*;
 use vswitch_tests::traffic::{Probe, try_ping};
 
 use crate::row::Row;
-use crate::world::{HOST, Mirror, assert_seen, guest, network, world};
+use vswitch_tests::world::{HOST, Mirror, assert_seen, guest, network, world};
 
 /// What is promised, and what a busy machine adds to it.
 const PROMISED: Duration = Duration::from_secs(2);
@@ -173,7 +173,7 @@ fn rules_that_others_flush_are_there_again_and_theirs_are_untouched() {
             rules.matches("masquerade").count() >= 2 && rules.contains("dnat")
         }));
     }
-    assert_seen(a.namespace(), crate::world::OUTSIDE, 9000, HOST);
+    assert_seen(a.namespace(), vswitch_tests::world::OUTSIDE, 9000, HOST);
     assert_eq!(theirs().differences(&before), Vec::<String>::new());
     // The whole ruleset flushed, theirs too: only ours comes back.
     lab.switch_ns().output("nft", &["flush ruleset"]);

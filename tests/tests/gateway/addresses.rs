@@ -1,8 +1,8 @@
 //! Who gets which address, and who does not.
 
-use crate::world::{guest, network, refusal, world};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use vswitch_tests::world::{guest, network, refusal, world};
 
 use vswitch::api::types::Network;
 use vswitch_tests::prelude::Lab;

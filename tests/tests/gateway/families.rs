@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use vswitch_tests::prelude::*;
 
 use crate::names::dig;
-use crate::world::{HOST, HOST6, Mirror, OUTSIDE, OUTSIDE6, assert_seen, gateways, guest, network, world};
+use vswitch_tests::world::{
+    HOST, HOST6, Mirror, OUTSIDE, OUTSIDE6, assert_seen, gateways, guest, network, world,
+};
 
 const FORWARDING4: &str = "/proc/sys/net/ipv4/ip_forward";
 const FORWARDING6: &str = "/proc/sys/net/ipv6/conf/all/forwarding";

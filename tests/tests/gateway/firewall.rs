@@ -5,7 +5,9 @@ use vswitch::api::types::Network;
 use vswitch_tests::prelude::*;
 
 use crate::names::dig;
-use crate::world::{HOST, Mirror, OUTSIDE, assert_seen, assert_unreachable, gateways, guest, network, world};
+use vswitch_tests::world::{
+    HOST, Mirror, OUTSIDE, assert_seen, assert_unreachable, gateways, guest, network, world,
+};
 
 /// The warnings of a network.
 fn warnings(lab: &Lab, name: &str) -> Vec<String> {
@@ -66,7 +68,11 @@ fn a_firewall_that_cuts_a_network_off_is_reported_with_what_helps() {
         heed(&lab, &said);
         until("the warnings to go", SOON, || warnings(&lab, "web").is_empty().then_some(()));
         assert_seen(a.namespace(), OUTSIDE, 7000, HOST);
-        assert_eq!(crate::world::seen_by_tcp(outside.namespace(), HOST, 8080).ok(), Some(OUTSIDE), "{whose}");
+        assert_eq!(
+            vswitch_tests::world::seen_by_tcp(outside.namespace(), HOST, 8080).ok(),
+            Some(OUTSIDE),
+            "{whose}"
+        );
         let [gateway, _] = gateways(0);
         assert_eq!(dig(&a, gateway, &["ann"]), [a.ipv4().to_string()], "{whose}");
     }
@@ -103,7 +109,7 @@ fn rules_that_somebody_flushes_come_back() {
     until("the rules to come back", SOON, || {
         lab.switch_ns().output("nft", &["list", "tables"]).contains("vswitch").then_some(())
     });
-    assert_eq!(crate::world::seen_by_tcp(outside.namespace(), HOST, 8080).ok(), Some(OUTSIDE));
+    assert_eq!(vswitch_tests::world::seen_by_tcp(outside.namespace(), HOST, 8080).ok(), Some(OUTSIDE));
     traffic::ping_address(&a, OUTSIDE, 56, 2);
 }
 

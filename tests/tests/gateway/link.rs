@@ -6,7 +6,7 @@ use vswitch_tests::prelude::*;
 /// A quiet moment in which a frame that should not come would have come.
 const QUIET: Duration = Duration::from_millis(300);
 
-use crate::world::{Mirror, assert_seen, gateways, guest, network, world};
+use vswitch_tests::world::{Mirror, assert_seen, gateways, guest, network, world};
 
 fn inspect(lab: &Lab, name: &str) -> Network {
     lab.switch().json::<Vec<Network>>(&["network", "inspect", name]).pop().expect("the one network")

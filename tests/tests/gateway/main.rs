@@ -7,4 +7,3 @@ mod link;
 mod names;
 mod nat;
 mod publish;
-mod world;

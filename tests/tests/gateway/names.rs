@@ -4,7 +4,7 @@ use std::net::{IpAddr, UdpSocket};
 
 use vswitch_tests::prelude::*;
 
-use crate::world::{HOST, OUTSIDE, gateways, guest, network, world};
+use vswitch_tests::world::{HOST, OUTSIDE, gateways, guest, network, world};
 
 /// What `dig` prints in short form: one line a record.
 pub(crate) fn dig(from: &Host, server: IpAddr, arguments: &[&str]) -> Vec<String> {

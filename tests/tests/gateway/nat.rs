@@ -2,7 +2,7 @@
 
 use vswitch_tests::prelude::*;
 
-use crate::world::{
+use vswitch_tests::world::{
     HOST, Mirror, OUTSIDE, OUTSIDE6, assert_seen, assert_unreachable, gateways, guest, network, refusal,
     world,
 };
@@ -48,7 +48,7 @@ fn who_goes_out_has_the_hosts_address_and_nobody_comes_in() {
     traffic::ping_address(&a, OUTSIDE, 56, 3);
     traffic::ping_address(&a, OUTSIDE6, 56, 3);
     assert_seen(a.namespace(), OUTSIDE, 7000, HOST);
-    assert_seen(a.namespace(), OUTSIDE6, 7000, crate::world::HOST6);
+    assert_seen(a.namespace(), OUTSIDE6, 7000, vswitch_tests::world::HOST6);
     // Not even who knows the way.
     outside.namespace().ip(&["route add 10.77.0.0/24 via 192.0.2.1", "route add fd77::/64 via 2001:db8::1"]);
     assert_unreachable(outside.namespace(), a.ipv4().into(), 7000);
@@ -132,7 +132,7 @@ fn a_restart_leaves_no_moment_without_rules() {
         let client = scope.spawn(|| {
             let mut asked = 0;
             while !ended.load(std::sync::atomic::Ordering::Relaxed) {
-                let seen = crate::world::seen_by_tcp(outside.namespace(), HOST, 8080);
+                let seen = vswitch_tests::world::seen_by_tcp(outside.namespace(), HOST, 8080);
                 assert_eq!(seen.expect("published all the time"), OUTSIDE, "connection {asked}");
                 asked += 1;
             }

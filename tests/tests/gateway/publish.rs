@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use vswitch_tests::prelude::*;
 
-use crate::world::{
+use vswitch_tests::world::{
     HOST, HOST6, Mirror, OUTSIDE, OUTSIDE6, assert_seen, assert_unreachable, gateways, guest, network,
     refusal, world,
 };

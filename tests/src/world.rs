@@ -1,20 +1,25 @@
-//! What the tests of gateways stand in: a switch whose namespace has a way out, and a host out there that knows nothing of
+//! What tests of gateways stand in: a switch whose namespace has a way out, and a host out there that knows nothing of
 //! the networks behind it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use vswitch_tests::prelude::*;
-pub(crate) use vswitch_tests::traffic::mirror::{Mirror, assert_seen, assert_unreachable, seen_by_tcp};
+use crate::hooks::Hooks;
+use crate::lab::{Host, HostOptions, Lab, PortOptions};
+use crate::switch::Rival;
+pub use crate::traffic::mirror::{Mirror, assert_seen, assert_unreachable, seen_by_tcp};
 
 /// The switch's namespace as the outside sees it.
-pub(crate) const HOST: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-pub(crate) const HOST6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
+pub const HOST: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+/// And by IPv6.
+pub const HOST6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
 /// The host outside.
-pub(crate) const OUTSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
-pub(crate) const OUTSIDE6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2));
+pub const OUTSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+/// And by IPv6.
+pub const OUTSIDE6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2));
 
-/// A lab with a way out.
-pub(crate) fn world(title: &str) -> (Lab, Host) {
+/// A lab with a way out, and the host out there.
+#[must_use]
+pub fn world(title: &str) -> (Lab, Host) {
     let mut lab = Lab::with(title, Rival::Vswitch, Hooks::Auto);
     let outside = lab.host_with("out", HostOptions::unconfigured().number(99));
     lab.wire(&outside);
@@ -32,7 +37,11 @@ pub(crate) fn world(title: &str) -> (Lab, Host) {
 }
 
 /// A network with 10.77.N.0/24 and fd77:N::/64, whose gateways are .254 and ::fe.
-pub(crate) fn network(lab: &Lab, name: &str, subnet: u8, extra: &[&str]) {
+///
+/// # Panics
+/// When the switch refuses it.
+#[track_caller]
+pub fn network(lab: &Lab, name: &str, subnet: u8, extra: &[&str]) {
     let (v4, v6) = (format!("10.77.{subnet}."), format!("fd77:{subnet}::"));
     let v6 = if subnet == 0 { "fd77::".to_owned() } else { v6 };
     let arguments = [
@@ -54,7 +63,8 @@ pub(crate) fn network(lab: &Lab, name: &str, subnet: u8, extra: &[&str]) {
 }
 
 /// The gateway's addresses of such a network.
-pub(crate) fn gateways(subnet: u8) -> [IpAddr; 2] {
+#[must_use]
+pub fn gateways(subnet: u8) -> [IpAddr; 2] {
     [
         Ipv4Addr::new(10, 77, subnet, 254).into(),
         Ipv6Addr::new(0xfd77, subnet.into(), 0, 0, 0, 0, 0, 0xfe).into(),
@@ -62,7 +72,7 @@ pub(crate) fn gateways(subnet: u8) -> [IpAddr; 2] {
 }
 
 /// A host of such a network, known to the switch by name and addresses, with its default routes.
-pub(crate) fn guest(lab: &mut Lab, name: &str, network: &str, subnet: u8) -> Host {
+pub fn guest(lab: &mut Lab, name: &str, network: &str, subnet: u8) -> Host {
     let host = lab.host_with(name, HostOptions::default().subnet(subnet));
     let (v4, v6, mac) = (host.ipv4().to_string(), host.ipv6().to_string(), host.mac().to_string());
     let options =
@@ -76,8 +86,12 @@ pub(crate) fn guest(lab: &mut Lab, name: &str, network: &str, subnet: u8) -> Hos
 }
 
 /// The code and message of a refusal.
+///
+/// # Panics
+/// When the command is done.
+#[must_use]
 #[track_caller]
-pub(crate) fn refusal(lab: &Lab, arguments: &[&str]) -> (String, String) {
+pub fn refusal(lab: &Lab, arguments: &[&str]) -> (String, String) {
     let output = lab.switch().cli(&[arguments, &["--json"]].concat());
     assert!(!output.status.success(), "{arguments:?} was done");
     let error: serde_json::Value = serde_json::from_slice(&output.stdout).expect("an error in JSON");
