@@ -1,6 +1,5 @@
 //! Limits: a table that is full, or a port at its own limit, takes nothing away from those who are known already.
 
-use std::thread::sleep;
 
 use vswitch_tests::prelude::*;
 use vswitch_tests::process::Process;
@@ -26,16 +25,6 @@ fn pretend(from: &Host, first: u32, count: u32, to: MacAddr) {
     }
 }
 
-fn monitor(lab: &Lab) -> Process {
-    let socket = lab.switch().socket().display().to_string();
-    let mut command = lab.switch_ns().command(vswitch_tests::switch::binary());
-    let monitor =
-        Process::start(command.args(["--socket", &socket, "--json", "monitor"]), &lab.log_path("monitor"));
-    // Its connection stands a moment later.
-    sleep(Duration::from_millis(500));
-    monitor
-}
-
 fn until_limit_is_said(monitor: &Process, limit: &str) {
     until(&format!("an event about {limit}"), Duration::from_secs(20), || {
         let said = monitor.output();
@@ -46,7 +35,7 @@ fn until_limit_is_said(monitor: &Process, limit: &str) {
 each_hook!(vswitch a_port_at_its_limit_learns_nobody_else, |lab| {
     let few = PortOptions::default().with(&["--mac-limit", "3"]);
     let s = Stations::connect(&mut lab, vec![few, PortOptions::default(), PortOptions::default()]);
-    let monitor = monitor(&lab);
+    let monitor = lab.switch().monitor();
     let stations: Vec<_> = (1..=5).map(|n| MacAddr::from_octets([2, 0, 0, 0, 3, n])).collect();
     for station in &stations {
         s.expect_unchanged(0, &s.frame_of(*station, MacAddr::BROADCAST), &[1, 2]);
@@ -91,7 +80,7 @@ each_hook!(vswitch a_full_table_takes_nothing_from_those_it_has, |lab| {
         lab.connect(host, PortOptions::default());
     }
     ping(&hosts[0], &hosts[1], 56, 2);
-    let monitor = monitor(&lab);
+    let monitor = lab.switch().monitor();
     let probe = traffic::Probe::start(&hosts[0], &hosts[1], 200);
     // To an address of the noisy host itself, so that its frames reach nobody and only its sources count.
     pretend(&noisy, 0, SOURCES, noisy.mac());

@@ -39,16 +39,6 @@ fn bridging(lab: &mut Lab) -> (Host, [Wire; 2]) {
     (host, wires)
 }
 
-fn monitor(lab: &Lab) -> Process {
-    let socket = lab.switch().socket().display().to_string();
-    let mut command = lab.switch_ns().command(vswitch_tests::switch::binary());
-    let monitor =
-        Process::start(command.args(["--socket", &socket, "--json", "monitor"]), &lab.log_path("monitor"));
-    // Its connection stands a moment later.
-    sleep(Duration::from_millis(500));
-    monitor
-}
-
 /// Events of a kind at one of the ports.
 fn events(monitor: &Process, kind: &str, ports: &[&str]) -> Vec<serde_json::Value> {
     let said = monitor.output();
@@ -85,7 +75,7 @@ fn hosts(lab: &mut Lab) -> Vec<Host> {
 
 /// The loop between two ports is noticed, costs little, is told of, and others do not suffer.
 fn stands(lab: &mut Lab, hosts: &[Host], ends: [&str; 2]) {
-    let monitor = monitor(lab);
+    let monitor = lab.switch().monitor();
     let (softirq, passed) = work_on(lab, [&hosts[0], &hosts[1]], &hosts[2]);
     eprintln!("softirqs took {:.1} % of the CPUs, {passed} frames passed the ports", softirq * 100.0);
     assert!(softirq < MOST_SOFTIRQ, "softirqs took {softirq}");

@@ -169,6 +169,20 @@ impl Switch {
         command.arg("--socket").arg(self.socket()).args(arguments).output().expect("nsenter is installed")
     }
 
+    /// A client that writes down events, from when it is returned on.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn monitor(&self) -> Process {
+        let mut command = self.namespace.command(self.binary());
+        command.arg("--socket").arg(self.socket()).args(["--json", "monitor"]);
+        let monitor = Process::start(&mut command, &self.scratch.path("monitor.log"));
+        // Its connection stands a moment later.
+        std::thread::sleep(Duration::from_millis(500));
+        monitor
+    }
+
     /// The stdout of a CLI command that must succeed.
     ///
     /// # Panics
