@@ -1,6 +1,5 @@
 //! Limits: a table that is full, or a port at its own limit, takes nothing away from those who are known already.
 
-
 use vswitch_tests::prelude::*;
 use vswitch_tests::process::Process;
 
