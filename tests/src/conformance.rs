@@ -6,6 +6,7 @@
 
 mod entries;
 mod forwarding;
+mod groups;
 mod guards;
 mod neighbours;
 mod ports;
@@ -95,12 +96,13 @@ pub struct Row {
 }
 
 /// All rows, by subject.
-pub const SUBJECTS: [(&str, &[Row]); 7] = [
+pub const SUBJECTS: [(&str, &[Row]); 8] = [
     ("Forwarding and learning", forwarding::ROWS),
     ("Ageing, entries, flushing", entries::ROWS),
     ("Ports", ports::ROWS),
     ("VLANs", vlans::ROWS),
     ("ARP, neighbour discovery and groups that all must hear", neighbours::ROWS),
+    ("Multicast groups (IGMP and MLD snooping)", groups::ROWS),
     ("Anti-spoofing", guards::ROWS),
     ("Sizes", sizes::ROWS),
 ];

@@ -5,6 +5,7 @@
 
 mod arp;
 pub mod ip;
+pub mod membership;
 
 pub use arp::{ArpPacket, arp_of, arp_probe, arp_reply, arp_request, gratuitous_arp};
 pub use ip::{

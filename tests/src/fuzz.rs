@@ -7,7 +7,9 @@
 mod api;
 mod capture;
 mod config;
+mod dns;
 mod frame;
+mod groups;
 mod mutate;
 mod pipeline;
 mod program;
@@ -47,6 +49,10 @@ pub enum Target {
     Config,
     /// Capture files.
     Capture,
+    /// Queries to a network's names.
+    Dns,
+    /// Messages about multicast membership.
+    Groups,
 }
 
 /// A check: panics when something is wrong, else says what became of the input.
@@ -54,8 +60,16 @@ type Check<'a> = &'a mut dyn FnMut(&[u8]) -> u64;
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Frame, Self::Pipeline, Self::Program, Self::Api, Self::Config, Self::Capture];
+    pub const ALL: [Self; 8] = [
+        Self::Frame,
+        Self::Pipeline,
+        Self::Program,
+        Self::Api,
+        Self::Config,
+        Self::Capture,
+        Self::Dns,
+        Self::Groups,
+    ];
 
     /// As on the command line, and in front of its files' names.
     #[must_use]
@@ -67,6 +81,8 @@ impl Target {
             Self::Api => "api",
             Self::Config => "config",
             Self::Capture => "capture",
+            Self::Dns => "dns",
+            Self::Groups => "groups",
         }
     }
 
@@ -79,7 +95,8 @@ impl Target {
     /// Words that an input is more likely to be understood with.
     fn words(self) -> &'static [&'static str] {
         match self {
-            Self::Frame | Self::Pipeline | Self::Program | Self::Capture => &[],
+            Self::Frame | Self::Pipeline | Self::Program | Self::Capture | Self::Groups => &[],
+            Self::Dns => dns::WORDS,
             Self::Api => api::WORDS,
             Self::Config => config::WORDS,
         }
@@ -94,6 +111,8 @@ impl Target {
             Self::Api => work(&mut api::check),
             Self::Config => config::prepare(work),
             Self::Capture => work(&mut capture::check),
+            Self::Dns => work(&mut dns::check),
+            Self::Groups => work(&mut groups::check),
         }
     }
 }

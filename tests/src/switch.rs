@@ -187,16 +187,16 @@ impl Subject {
         }
     }
 
-    /// Makes the network `default` prune multicast while it hears a querier, as vswitch does anyway.
+    /// Makes a network prune multicast while it hears a querier, as vswitch does anyway.
     ///
     /// # Panics
-    /// With Open vSwitch, which this lab does not set up for that.
+    /// When there is none of that name.
     #[track_caller]
-    pub fn snoop(&mut self) {
+    pub fn snoop(&mut self, network: &str) {
         match self {
             Self::Vswitch(_) => {}
-            Self::LinuxBridge(bridge) => bridge.snoop(),
-            Self::OpenVswitch(_) => panic!("this lab's Open vSwitch does not snoop"),
+            Self::LinuxBridge(bridge) => bridge.snoop(network),
+            Self::OpenVswitch(ovs) => ovs.snoop(network),
         }
     }
 
@@ -204,7 +204,7 @@ impl Subject {
     /// seconds.
     ///
     /// # Panics
-    /// When the switch refuses.
+    /// When the switch refuses; with Open vSwitch, which never asks.
     #[track_caller]
     pub fn ask_members(&mut self, interval_s: u32, response_s: u32) {
         match self {
@@ -214,7 +214,7 @@ impl Subject {
                 switch.ok(&[&set[..], &[&interval, "--multicast-response-time", &response]].concat());
             }
             Self::LinuxBridge(bridge) => bridge.ask_members(interval_s, response_s),
-            Self::OpenVswitch(_) => panic!("this lab's Open vSwitch does not snoop"),
+            Self::OpenVswitch(_) => panic!("Open vSwitch is no querier"),
         }
     }
 

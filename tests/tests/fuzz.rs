@@ -48,3 +48,13 @@ fn the_configuration_holds_against_any_file() {
 fn captures_hold_against_any_file() {
     holds(Target::Capture, 20_000);
 }
+
+#[test]
+fn names_hold_against_any_query() {
+    holds(Target::Dns, 20_000);
+}
+
+#[test]
+fn membership_holds_against_any_messages() {
+    holds(Target::Groups, 20_000);
+}

@@ -1,8 +1,9 @@
 //! The anti-spoof guard: a port that was given addresses sends from no others, and is no server of addresses unless trusted.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use vswitch_tests::frame::ip;
+use vswitch_tests::frame::membership::{Version, report};
 use vswitch_tests::prelude::*;
 
 const OWN_V4: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
@@ -112,6 +113,9 @@ each_hook!(vswitch what_a_host_needs_before_it_has_an_address_passes, |lab| {
         &[1; 300],
     );
     let none = Ipv6Addr::UNSPECIFIED;
+    let joins = |from: IpAddr, group: &str| {
+        report(Version::New, (OWN_MAC, from), group.parse().expect("a group"), true)
+    };
     guarded.passes(&[
         ("DHCP discovery", discovery),
         ("an ARP probe", frame::arp_probe(OWN_MAC, OWN_V4)),
@@ -119,8 +123,8 @@ each_hook!(vswitch what_a_host_needs_before_it_has_an_address_passes, |lab| {
         ("duplicate address detection", frame::neighbour_solicitation((OWN_MAC, none), OWN_V6)),
         ("duplicate address detection of link-local", frame::neighbour_solicitation((OWN_MAC, none), LINK_LOCAL)),
         ("a router solicitation", frame::router_solicitation((OWN_MAC, LINK_LOCAL))),
-        ("a group report", ip::group_report(OWN_MAC, none)),
-        ("a group report over IPv4", ip::igmp_report(OWN_MAC, Ipv4Addr::UNSPECIFIED)),
+        ("a group report", joins(none.into(), "ff15::1:2:3")),
+        ("a group report over IPv4", joins(Ipv4Addr::UNSPECIFIED.into(), "239.1.2.3")),
         ("an advertisement of link-local", frame::neighbour_advertisement((OWN_MAC, LINK_LOCAL), (SOMEBODY, OWN_V6))),
     ]);
     assert!(guarded.drops().is_empty(), "{:?}", guarded.drops());

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use vswitch_common::mac::MacAddr;
 
+use super::groups::{GROUP_V4, GROUP_V6};
 use super::trial::Case;
 use super::{Answer, Row, Trial, ensure};
+use crate::frame::membership::{Version, report};
 use crate::frame::{self, ip};
 use crate::lab::PortOptions;
 use crate::switch::NetworkOptions;
@@ -134,8 +136,8 @@ fn before_addresses(t: &mut Trial) -> Answer {
         ("duplicate address detection", frame::neighbour_solicitation((own, none), OWN_V6)),
         ("a router solicitation", frame::router_solicitation((own, LINK_LOCAL))),
         ("DHCPv6 from a link-local address", v6((own, LINK_LOCAL, 546), 547)),
-        ("an MLD report", ip::group_report(own, none)),
-        ("an IGMP report", ip::igmp_report(own, Ipv4Addr::UNSPECIFIED)),
+        ("an MLD report", report(Version::New, (own, none.into()), GROUP_V6, true)),
+        ("an IGMP report", report(Version::New, (own, Ipv4Addr::UNSPECIFIED.into()), GROUP_V4, true)),
     ];
     pass(t, &packets, true)
 }

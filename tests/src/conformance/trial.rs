@@ -183,8 +183,13 @@ impl Trial<'_> {
 
     /// A shortest frame from any address, known again by a mark that no other has.
     pub fn frame_of(&mut self, from: MacAddr, to: MacAddr) -> Vec<u8> {
+        frame::marked(to, from, self.mark())
+    }
+
+    /// A number that no other frame has.
+    pub fn mark(&mut self) -> u64 {
         self.arena.next_mark += 1;
-        frame::marked(to, from, self.arena.next_mark)
+        self.arena.next_mark
     }
 
     /// One from a station.
@@ -199,9 +204,8 @@ impl Trial<'_> {
 
     /// A full frame of an MTU, from a station.
     pub fn long(&mut self, from: usize, to: MacAddr, mtu: usize) -> Vec<u8> {
-        self.arena.next_mark += 1;
-        let length = frame::HEADER + mtu;
-        frame::marked_as(to, self.mac(from), frame::EXPERIMENTAL, self.arena.next_mark, length)
+        let (mark, length) = (self.mark(), frame::HEADER + mtu);
+        frame::marked_as(to, self.mac(from), frame::EXPERIMENTAL, mark, length)
     }
 
     /// How long a frame that should come is waited for.

@@ -6,7 +6,6 @@ use vswitch_common::mac::MacAddr;
 
 use super::{IPV4, IPV6, ethernet};
 
-const IGMP: u8 = 2;
 const UDP: u8 = 17;
 const ICMPV6: u8 = 58;
 
@@ -104,34 +103,6 @@ pub fn redirect(from: (MacAddr, Ipv6Addr)) -> Vec<u8> {
     icmpv6(from, all_nodes(), 137, &[&[0; 4][..], &from.1.octets(), &from.1.octets()].concat())
 }
 
-/// I listen to a group (RFC 3810 section 5.2), with the router alert that MLD has in hop-by-hop options.
-#[must_use]
-pub fn group_report(mac: MacAddr, from: Ipv6Addr) -> Vec<u8> {
-    let routers = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x16);
-    let body = [&[0, 0, 0, 1, 4, 0, 0, 0][..], &all_nodes().1.octets()].concat();
-    let report = icmpv6((mac, from), (group_mac(routers), routers), 143, &body);
-    with_header(&report, 0, &[5, 2, 0, 0, 1, 0])
-}
-
-/// I listen to a group (IGMPv3, RFC 3376 section 4.2), with the router alert that it has as an option of IPv4.
-#[must_use]
-pub fn igmp_report(mac: MacAddr, from: Ipv4Addr) -> Vec<u8> {
-    let (reports, group) = (Ipv4Addr::new(224, 0, 0, 22), Ipv4Addr::new(239, 1, 2, 3));
-    let mut message = [&[0x22, 0, 0, 0, 0, 0, 0, 1, 4, 0, 0, 0][..], &group.octets()].concat();
-    let sum = internet_checksum(&[&message]);
-    message[2..4].copy_from_slice(&sum.to_be_bytes());
-    let mut header = vec![0x46, 0xc0];
-    header.extend(short(24 + message.len()).to_be_bytes());
-    header.extend([0, 0, 0x40, 0, 1, IGMP, 0, 0]);
-    header.extend(from.octets());
-    header.extend(reports.octets());
-    header.extend([0x94, 4, 0, 0]);
-    let sum = internet_checksum(&[&header]);
-    header[10..12].copy_from_slice(&sum.to_be_bytes());
-    let to = MacAddr::from_octets([1, 0, 0x5e, 0, 0, 22]);
-    ethernet(to, mac, IPV4, &[header, message].concat())
-}
-
 /// The IPv6 packet with `count` headers of destination options in front of what it carries.
 #[must_use]
 pub fn behind_options(frame: &[u8], count: usize) -> Vec<u8> {
@@ -145,7 +116,7 @@ pub fn in_fragment(frame: &[u8]) -> Vec<u8> {
 }
 
 /// Puts an extension header of eight octets in front of what the packet carries; `rest` are those but the first two.
-fn with_header(frame: &[u8], kind: u8, rest: &[u8; 6]) -> Vec<u8> {
+pub(super) fn with_header(frame: &[u8], kind: u8, rest: &[u8; 6]) -> Vec<u8> {
     let mut frame = frame.to_vec();
     let next = std::mem::replace(&mut frame[20], kind);
     let length = u16::from_be_bytes([frame[18], frame[19]]) + 8;
@@ -160,7 +131,7 @@ fn all_nodes() -> (MacAddr, Ipv6Addr) {
 }
 
 /// The MAC of an IPv6 group (RFC 2464 section 7).
-fn group_mac(group: Ipv6Addr) -> MacAddr {
+pub(super) fn group_mac(group: Ipv6Addr) -> MacAddr {
     let [.., a, b, c, d] = group.octets();
     MacAddr::from_octets([0x33, 0x33, a, b, c, d])
 }
@@ -175,7 +146,7 @@ fn udp(from: u16, to: u16, data: &[u8], addresses: &[&[u8]]) -> Vec<u8> {
     segment
 }
 
-fn icmpv6(from: (MacAddr, Ipv6Addr), to: (MacAddr, Ipv6Addr), kind: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn icmpv6(from: (MacAddr, Ipv6Addr), to: (MacAddr, Ipv6Addr), kind: u8, body: &[u8]) -> Vec<u8> {
     let mut message = [&[kind, 0, 0, 0][..], body].concat();
     let pseudo = [&[0, 0][..], &short(message.len()).to_be_bytes(), &[0, 0, 0, ICMPV6]].concat();
     let sum = internet_checksum(&[&from.1.octets(), &to.1.octets(), &pseudo, &message]);
@@ -193,7 +164,7 @@ fn ipv6(from: (MacAddr, Ipv6Addr), to: (MacAddr, Ipv6Addr), next: u8, payload: &
     ethernet(to.0, from.0, IPV6, &[&header[..], payload].concat())
 }
 
-fn short(length: usize) -> u16 {
+pub(super) fn short(length: usize) -> u16 {
     u16::try_from(length).expect("a packet has at most 65535 octets")
 }
 

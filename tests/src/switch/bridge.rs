@@ -152,10 +152,10 @@ impl Bridge {
         )]);
     }
 
-    /// Turns snooping of the network `default` on; a querier is taken to have gone after 6 seconds.
+    /// Turns snooping of a network on; a querier is taken to have gone after 6 seconds.
     #[track_caller]
-    pub fn snoop(&mut self) {
-        let link = link_of(DEFAULT_NETWORK);
+    pub fn snoop(&mut self, network: &str) {
+        let link = link_of(network);
         self.namespace
             .ip(&[format!("link set dev {link} type bridge mcast_querier_interval 600 mcast_snooping 1")]);
     }

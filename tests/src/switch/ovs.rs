@@ -181,6 +181,14 @@ impl Ovs {
         self.vsctl(&["set", "bridge", &link_of(network), &age]);
     }
 
+    /// Turns snooping of a network on, and the flooding of groups that nobody joined off.
+    #[track_caller]
+    pub fn snoop(&mut self, network: &str) {
+        let bridge = link_of(network);
+        let to_routers_alone = "other-config:mcast-snooping-disable-flood-unregistered=true";
+        self.vsctl(&["set", "bridge", &bridge, "mcast_snooping_enable=true", to_routers_alone]);
+    }
+
     /// Adds a static entry, which is sticky; without VLANs it is VLAN 0's.
     #[track_caller]
     pub fn add_entry(&mut self, mac: MacAddr, port: &str) {

@@ -9,6 +9,7 @@ use vswitch_common::frame::ETHERNET_BYTES;
 use vswitch_common::limits::SNOOPS_PER_PORT_S;
 use vswitch_common::membership::Family;
 use vswitch_common::multicast::list_flag::PRUNES;
+use vswitch_tests::frame::membership::{Version, report as report_of};
 use vswitch_tests::frame::{self, ip};
 use vswitch_tests::program::*;
 use vswitch_tests::traffic::multicast::mac_of;
@@ -40,7 +41,8 @@ fn report() -> Vec<u8> {
 
 /// An MLD report, and a general query of either family.
 fn mld_report() -> Vec<u8> {
-    ip::group_report(ONE, Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1))
+    let from = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+    report_of(Version::New, (ONE, from.into()), GROUPS[1], true)
 }
 
 fn query(family: Family) -> Vec<u8> {

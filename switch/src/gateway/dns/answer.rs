@@ -55,6 +55,27 @@ pub(super) fn decide(bytes: &[u8], names: &Names) -> Decision {
     }
 }
 
+/// What a query by UDP gets.
+#[derive(Debug)]
+pub enum Reply {
+    /// These octets.
+    Octets(Vec<u8>),
+    /// What another server says.
+    Forward,
+    /// Nothing.
+    Nothing,
+}
+
+/// The reply of a network's server to octets that came by UDP.
+#[must_use]
+pub fn reply(query: &[u8], names: &Names) -> Reply {
+    match decide(query, names) {
+        Decision::Answer(message) => for_udp(&message, query).map_or(Reply::Nothing, Reply::Octets),
+        Decision::Forward => Reply::Forward,
+        Decision::Ignore => Reply::Nothing,
+    }
+}
+
 /// The answer when nobody else can be asked.
 pub(super) fn failure(bytes: &[u8]) -> Option<Message> {
     let message = Message::from_vec(bytes).ok()?;

@@ -13,6 +13,7 @@ use std::sync::{Arc, RwLock};
 
 use ipnet::IpNet;
 
+pub use answer::{Reply, reply};
 pub use server::{Server, start};
 pub use upstream::Upstreams;
 

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::answer::{Decision, decide, failure, for_udp};
+use super::answer::{Decision, Reply, decide, failure, for_udp, reply};
 use super::{CurrentNames, Upstreams};
 
 const DNS_PORT: u16 = 53;
@@ -101,14 +101,12 @@ async fn serve_udp(socket: Arc<UdpSocket>, shared: Arc<Shared>) {
             continue;
         }
         let query = &buffer[..length];
-        match decide(query, &shared.names.get()) {
-            Decision::Ignore => {}
-            Decision::Answer(message) => {
-                if let Some(answer) = for_udp(&message, query) {
-                    let _client_gone = socket.try_send_to(&answer, from);
-                }
+        match reply(query, &shared.names.get()) {
+            Reply::Nothing => {}
+            Reply::Octets(answer) => {
+                let _client_gone = socket.try_send_to(&answer, from);
             }
-            Decision::Forward => {
+            Reply::Forward => {
                 let (query, socket, shared) = (query.to_vec(), Arc::clone(&socket), Arc::clone(&shared));
                 if shared.forwarded.available_permits() == 0 {
                     tracing::debug!(%from, "dropped a query: {FORWARDED_MOST} wait for other servers already");
