@@ -9,7 +9,7 @@ use crate::setup;
 /// Fuzz what reads frames, requests and files (needs root for the programs in the kernel)
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// frame, pipeline, program, api, config or capture; all of them if none is named
+    /// frame, pipeline, program, api, config, capture, dns or groups; all of them if none is named
     target: Option<String>,
     /// For each target
     #[arg(long, default_value_t = 60)]

@@ -37,10 +37,8 @@ struct Conversion {
 }
 
 /// ABI versions that can be turned into this build's.
-#[cfg(not(feature = "next-abi"))]
-pub const MIGRATES: &[u32] = &[];
-#[cfg(feature = "next-abi")]
-pub const MIGRATES: &[u32] = &[vswitch_common::abi::ABI_VERSION - 1];
+pub const MIGRATES: &[u32] =
+    if cfg!(feature = "next-abi") { &[vswitch_common::abi::ABI_VERSION - 1] } else { &[] };
 
 /// What differs from the version before.
 #[cfg(not(feature = "next-abi"))]

@@ -1,7 +1,8 @@
-//! `vswitch upgrade`: another binary takes over under traffic, and not at all when it cannot.
+//! `vswitch upgrade`: another binary takes over under traffic, with the same maps, with the next ABI version's and back, and
+//! not at all when it cannot.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use vswitch::api::types::{Maps, Upgrade};
@@ -12,6 +13,20 @@ use vswitch_tests::traffic::{LongTransfer, Probe, try_ping};
 use crate::row::{Row, count};
 
 const RATE: u32 = 1_000;
+
+/// The binary of the made-up next ABI version: `$VSWITCH_NEXT_BIN`, else built now, which takes a minute the first time.
+fn next_abi_binary() -> PathBuf {
+    if let Some(named) = std::env::var_os("VSWITCH_NEXT_BIN") {
+        return named.into();
+    }
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in a workspace");
+    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    build.args(["build", "--package", "vswitch", "--bin", "vswitch-next-abi", "--features", "next-abi"]);
+    let output = build.current_dir(workspace).output().expect("cargo is there");
+    assert!(output.status.success(), "{build:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
+    target.join("debug/vswitch-next-abi")
+}
 
 /// Puts a binary where the switch's lies, as an installation does: by one rename.
 fn install(lab: &Lab, binary: &Path) {
@@ -56,7 +71,8 @@ fn check(lab: &Lab) -> Upgrade {
 }
 
 #[test]
-fn an_upgrade_loses_nothing() {
+fn an_upgrade_to_the_next_abi_version_and_back_loses_nothing() {
+    let next = next_abi_binary();
     let Some(mut lab) = lab_with_own_binary("upgrade") else { return };
     let hosts = lab.hosts("h", 3, &HostOptions::ipv4_only());
     hosts.iter().for_each(|host| drop(lab.connect(host, PortOptions::default())));
@@ -69,7 +85,9 @@ fn an_upgrade_loses_nothing() {
     let now = ABI_VERSION;
     let steps = [
         (vswitch_tests::switch::binary(), now, Maps::Kept, 16),
-        (vswitch_tests::switch::binary(), now, Maps::Kept, 16),
+        (next.clone(), now + 1, Maps::Migrated, 24),
+        (next, now + 1, Maps::Kept, 24),
+        (vswitch_tests::switch::binary(), now, Maps::MigratedBack, 16),
     ];
     for (binary, abi, maps, bytes) in steps {
         install(&lab, &binary);
@@ -96,8 +114,8 @@ fn an_upgrade_loses_nothing() {
     let octets = stream.finish();
     reach(&hosts[2], &hosts[1]);
     Row {
-        fault: "two upgrades under load, to a build of the same ABI version",
-        did: "programs replaced link by link; FDB and all maps kept; same process number",
+        fault: "four upgrades under load: same build, next ABI version, the same again, back",
+        did: "programs replaced link by link; FDB kept, migrated entry by entry, kept, migrated back; same process number",
         lost: format!("0 of {} probes; one TCP stream unbroken ({} MB)", report.sent, octets >> 20),
         bridge: "–",
     }
