@@ -16,12 +16,28 @@ fn warnings(lab: &Lab, name: &str) -> Vec<String> {
     network.gateway.expect("a gateway").warnings
 }
 
-/// Does what the warnings say is to be done, word by word.
-fn heed(lab: &Lab, warnings: &[String]) {
-    for warning in warnings {
-        let remedy = warning.split('`').nth(1).expect("a warning says what to do");
-        lab.switch_ns().output("sh", &["-ec", remedy]);
+/// A network behind a firewall that lets nothing through but answers is cut off and says so, `word` among it; once `run` has done
+/// what it says is to be done, it is reached.
+#[track_caller]
+pub(crate) fn heeded(lab: &mut Lab, outside: &Host, whose: &str, word: &str, run: impl Fn(&Lab, &str)) {
+    network(lab, "web", 0, &[]);
+    let a = guest(lab, "ann", "web", 0);
+    let (_at_a, _at_outside) = (Mirror::start(a.namespace(), 80), Mirror::start(outside.namespace(), 7000));
+    lab.switch().ok(&["publish", "add", "web", &format!("8080:{}:80", a.ipv4())]);
+    assert_unreachable(a.namespace(), OUTSIDE, 7000);
+    let said = warnings(lab, "web");
+    assert!(said.iter().any(|line| line.contains(word) && line.contains("network web")), "{whose}: {said:?}");
+    assert_eq!(lab.switch().status().warnings, said);
+    assert!(lab.switch().log().contains(&said[0]), "{whose}: not in the log");
+    for warning in &said {
+        run(lab, warning.split('`').nth(1).expect("a warning says what to do"));
     }
+    until("the warnings to go", SOON, || warnings(lab, "web").is_empty().then_some(()));
+    assert_seen(a.namespace(), OUTSIDE, 7000, HOST);
+    let seen = vswitch_tests::world::seen_by_tcp(outside.namespace(), HOST, 8080);
+    assert_eq!(seen.ok(), Some(OUTSIDE), "{whose}");
+    let [gateway, _] = gateways(0);
+    assert_eq!(dig(&a, gateway, &["ann"]), [a.ipv4().to_string()], "{whose}");
 }
 
 /// What a firewall leaves behind that lets nothing through but answers, by the commands of its tool.
@@ -50,31 +66,9 @@ const FIREWALLS: [(&str, &str, &str); 4] = [
 fn a_firewall_that_cuts_a_network_off_is_reported_with_what_helps() {
     for (whose, word, commands) in FIREWALLS {
         let (mut lab, outside) = world(whose);
-        let ns = lab.switch_ns().clone();
-        ns.output("sh", &["-ec", commands]);
-        network(&lab, "web", 0, &[]);
-        let a = guest(&mut lab, "ann", "web", 0);
-        let (_at_a, _at_outside) =
-            (Mirror::start(a.namespace(), 80), Mirror::start(outside.namespace(), 7000));
-        lab.switch().ok(&["publish", "add", "web", &format!("8080:{}:80", a.ipv4())]);
-        assert_unreachable(a.namespace(), OUTSIDE, 7000);
-        let said = warnings(&lab, "web");
-        assert!(
-            said.iter().any(|line| line.contains(word) && line.contains("network web")),
-            "{whose}: {said:?}"
-        );
-        assert_eq!(lab.switch().status().warnings, said);
-        assert!(lab.switch().log().contains(&said[0]), "{whose}: not in the log");
-        heed(&lab, &said);
-        until("the warnings to go", SOON, || warnings(&lab, "web").is_empty().then_some(()));
-        assert_seen(a.namespace(), OUTSIDE, 7000, HOST);
-        assert_eq!(
-            vswitch_tests::world::seen_by_tcp(outside.namespace(), HOST, 8080).ok(),
-            Some(OUTSIDE),
-            "{whose}"
-        );
-        let [gateway, _] = gateways(0);
-        assert_eq!(dig(&a, gateway, &["ann"]), [a.ipv4().to_string()], "{whose}");
+        let run = |lab: &Lab, commands: &str| drop(lab.switch_ns().output("sh", &["-ec", commands]));
+        run(&lab, commands);
+        heeded(&mut lab, &outside, whose, word, run);
     }
 }
 

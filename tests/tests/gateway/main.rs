@@ -7,3 +7,4 @@ mod link;
 mod names;
 mod nat;
 mod publish;
+mod tools;

@@ -35,7 +35,11 @@ const ENGINE: &str = "docker.io";
 /// Open vSwitch's daemons.
 const OVS: &str = "openvswitch-switch";
 
-pub(crate) const PACKAGES: [Package; 18] = [
+/// Firewalls: installed, and nothing more.
+const UFW: &str = "ufw";
+const FIREWALLD: &str = "firewalld";
+
+pub(crate) const PACKAGES: [Package; 20] = [
     package("bpftool", "bpftool", "look at loaded programs and maps"),
     package("iproute2", "ip", "namespaces, links, addresses"),
     package("ethtool", "ethtool", "offloads of links"),
@@ -53,6 +57,8 @@ pub(crate) const PACKAGES: [Package; 18] = [
     package(OVS, "ovs-vswitchd", "a switch to compare with"),
     package("netcat-openbsd", "nc", "TCP and UDP by hand"),
     package("libc-bin", "getent", "name look-ups as programs do them"),
+    package(UFW, "ufw", "a firewall to get along with"),
+    package(FIREWALLD, "firewalld", "another"),
     package("gcc", "gcc", "clients in C, and the linker of Rust"),
 ];
 
@@ -98,7 +104,9 @@ pub(crate) fn install(packages: &[&'static Package]) -> Result<()> {
 }
 
 /// Packages that come with services, and these.
-const SERVICES: [(&str, &[&str]); 3] = [
+const SERVICES: [(&str, &[&str]); 5] = [
+    (UFW, &["ufw.service"]),
+    (FIREWALLD, &["firewalld.service"]),
     ("radvd", &["radvd.service"]),
     (ENGINE, &["docker.service", "docker.socket", "containerd.service"]),
     (OVS, &["openvswitch-switch.service"]),

@@ -198,13 +198,16 @@ async fn list(arguments: &[&str]) -> Result<Vec<Value>, NatError> {
 /// The dropping chains of one table.
 fn obstacles(objects: &[Value]) -> Vec<Obstacle> {
     let rules = || objects.iter().filter(|object| object["expr"].is_array());
-    let accepted: Vec<String> = rules().flat_map(accepted_from).collect();
+    let is_accepting = |chain: &str| {
+        rules().rfind(|rule| rule["chain"] == chain).is_some_and(|rule| always(rule, &["accept"]))
+    };
+    let accepted: Vec<String> = rules().flat_map(|rule| accepted_from(rule, is_accepting)).collect();
     let chains = objects.iter().filter(|object| !object["expr"].is_array());
     let obstacle = |chain: &Value| {
         let passage = passage(chain)?;
         let (family, table, name) = (text(chain, "family")?, text(chain, "table")?, text(chain, "name")?);
         let last = rules().rfind(|rule| rule["chain"] == name);
-        if chain["policy"] != "drop" && !last.is_some_and(ends_in_drop) {
+        if chain["policy"] != "drop" && !last.is_some_and(|rule| always(rule, &["drop", "reject"])) {
             return None;
         }
         let has_chain =
@@ -224,10 +227,14 @@ fn obstacles(objects: &[Value]) -> Vec<Obstacle> {
     chains.filter_map(obstacle).collect()
 }
 
-/// Names of links from which a rule accepts.
-fn accepted_from(rule: &Value) -> Vec<String> {
+/// Names of links from which a rule accepts, by itself or by sending to a chain that does in the end, as firewalld's zones.
+fn accepted_from(rule: &Value, is_accepting: impl Fn(&str) -> bool) -> Vec<String> {
     let steps = rule["expr"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if !steps.iter().any(|step| step.get("accept").is_some()) {
+    let accepts = |step: &Value| {
+        let to = [&step["goto"], &step["jump"]].into_iter().find_map(|to| to["target"].as_str());
+        step.get("accept").is_some() || to.is_some_and(&is_accepting)
+    };
+    if !steps.iter().any(accepts) {
         return Vec::new();
     }
     let is_ingress =
@@ -244,13 +251,13 @@ fn accepted_from(rule: &Value) -> Vec<String> {
     steps.iter().filter(is_ingress).flat_map(names).collect()
 }
 
-/// Whether nothing gets past the rule.
-fn ends_in_drop(rule: &Value) -> bool {
+/// Whether whatever comes to the rule meets one of these verdicts.
+fn always(rule: &Value, verdicts: &[&str]) -> bool {
     let steps = rule["expr"].as_array().map(Vec::as_slice).unwrap_or_default();
     let is_condition =
-        |step: &Value| step.get("match").is_some() || step.get("xt").is_some() || step.get("limit").is_some();
-    let is_drop = |step: &Value| step.get("drop").is_some() || step.get("reject").is_some();
-    steps.iter().any(is_drop) && !steps.iter().any(is_condition)
+        |step: &Value| ["match", "xt", "limit"].iter().any(|condition| step.get(condition).is_some());
+    let is_verdict = |step: &Value| verdicts.iter().any(|verdict| step.get(verdict).is_some());
+    steps.iter().any(is_verdict) && !steps.iter().any(is_condition)
 }
 
 /// What a base chain sees, if it is one that may drop.

@@ -46,6 +46,23 @@ fn a_last_rule_that_takes_all_is_as_good_as_a_policy() {
 }
 
 #[test]
+fn a_zone_that_accepts_in_the_end_accepts() {
+    let mut table = vec![
+        chain("filter", "forward", "forward", "accept"),
+        rule("forward", &json!([{"jump": {"target": "zones"}}])),
+        rule("forward", &json!([{"reject": {"type": "icmpx", "expr": "admin-prohibited"}}])),
+        rule("zones", &json!([from("vsw1"), {"goto": {"target": "trusted"}}])),
+        rule("zones", &json!([from("vsw2"), {"goto": {"target": "public"}}])),
+        rule("public", &json!([{"jump": {"target": "trusted"}}])),
+        rule("trusted", &json!([{"jump": {"target": "trusted-log"}}])),
+    ];
+    let is_stopped = |table: &[Value], link| obstacles(table)[0].stops(link, true, false);
+    assert!(is_stopped(&table, "vsw1"));
+    table.push(rule("trusted", &json!([{"counter": null}, {"accept": null}])));
+    assert!(!is_stopped(&table, "vsw1") && is_stopped(&table, "vsw2"));
+}
+
+#[test]
 fn chains_of_the_older_iptables_count_too() {
     let saved =
         "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n-A FORWARD -i vsw+ -o eth0 -j ACCEPT\nCOMMIT\n";
