@@ -34,25 +34,25 @@ pub(crate) fn headers(frame: &impl Frame) -> Result<Headers, DropReason> {
     Ok(Headers { ethernet, tag: frame.tag(), network_offset: offset + 2 })
 }
 
-/// The ARP packet, if it is one. A truncated one is left to the hosts, as any payload is.
+/// The ARP packet of a frame that says to be one. A truncated one is left to the hosts, as any payload is.
 #[inline(always)]
 pub(crate) fn arp(frame: &impl Frame, headers: &Headers) -> Arp {
-    if headers.ethernet.ethertype != ethertype::ARP {
-        return Arp::NONE;
-    }
     match frame.read::<ARP_BYTES>(headers.network_offset) {
         Some(bytes) => Arp::parse(&bytes),
         None => Arp::NONE,
     }
 }
 
+/// Whether the frame may be neighbour discovery, so that it is worth looking at as a whole.
+#[inline(always)]
+pub(crate) fn may_be_nd(frame: &impl Frame, headers: &Headers) -> bool {
+    headers.ethernet.ethertype == ethertype::IPV6
+        && frame.read::<1>(headers.network_offset + 6) == Some([nd::ICMPV6])
+}
+
 /// The neighbour solicitation or advertisement, if it is one.
 #[inline(always)]
 pub(crate) fn nd(frame: &impl Frame, headers: &Headers) -> Message {
-    let at = headers.network_offset;
-    if headers.ethernet.ethertype != ethertype::IPV6 || frame.read::<1>(at + 6) != Some([nd::ICMPV6]) {
-        return Message::NONE;
-    }
     let Some(scratch) = maps::scratch() else { return Message::NONE };
-    if frame.copy_to(at, scratch) { Message::parse(scratch) } else { Message::NONE }
+    if frame.copy_to(headers.network_offset, scratch) { Message::parse(scratch) } else { Message::NONE }
 }

@@ -7,7 +7,7 @@
 
 use vswitch_common::domain::DomainId;
 use vswitch_common::fdb::{FdbEntry, FdbKey, Learn};
-use vswitch_common::frame::{Arp, Ethernet};
+use vswitch_common::frame::{Arp, Ethernet, ethertype};
 use vswitch_common::mac::MacAddr;
 use vswitch_common::multicast::{GroupKey, Kind};
 use vswitch_common::nd::Message;
@@ -157,13 +157,20 @@ fn admit(
     port::admit(&ingress, &headers.ethernet, now_ns)?;
     decision.vid = vlan::classify(&ingress, headers.tag)?;
     decision.domain = vswitch_common::vlan::domain(ingress.config, decision.vid);
-    decision.arp = parse::arp(frame, headers);
-    decision.nd = parse::nd(frame, headers);
+    // Most frames are neither: zeros for a message that is none would be written octet by octet, and nobody reads them.
+    decision.arp.clear();
+    if headers.ethernet.ethertype == ethertype::ARP {
+        decision.arp = parse::arp(frame, headers);
+    }
+    decision.nd.clear();
+    if parse::may_be_nd(frame, headers) {
+        decision.nd = parse::nd(frame, headers);
+    }
     guard::admit(frame, &ingress, headers, decision)?;
     // A VLAN-unaware network carries tagged frames untouched: whose addresses these are is not for it to say.
     if decision.vid == 0 && headers.tag.is_some() {
-        decision.arp = Arp::NONE;
-        decision.nd = Message::NONE;
+        decision.arp.clear();
+        decision.nd.clear();
     }
     decision.now_ns = now_ns;
     Ok(())

@@ -80,7 +80,7 @@ fn xdp_end(frame: &XdpFrame, decision: &Decision) -> End {
     match decision.verdict.unpack() {
         _ if decision.standing == Standing::Left => End::by(Ending::PassedUp),
         Verdict::Drop(reason) => End::dropped(reason),
-        Verdict::Forward(port, form) => match xdp::target(frame, decision, port, form) {
+        Verdict::Forward(port, form) => match xdp::target(frame.length(), decision, port, form) {
             None => End::by(Ending::PassedUp),
             Some(config) if policy::fits(config, frame.length()) => End::by(Ending::Carried),
             Some(_) => End::dropped(DropReason::TooBig),

@@ -14,14 +14,18 @@ use crate::{count, learn, maps, port};
 /// Learns, counts and delivers, or leaves it all to tc.
 #[inline(always)]
 pub(crate) fn act(frame: &XdpFrame, decision: &Decision) -> u32 {
+    if decision.standing == Standing::Left {
+        return XDP_PASS;
+    }
+    // Asked for once: the kernel counts it together.
+    let bytes = frame.length();
     match decision.verdict.unpack() {
-        _ if decision.standing == Standing::Left => XDP_PASS,
         Verdict::Drop(reason) => {
-            accept(frame, decision, false);
+            accept(frame, decision, bytes, false);
             end(decision.ingress, reason)
         }
-        Verdict::Forward(port, form) => match target(frame, decision, port, form) {
-            Some(config) => forward(frame, decision, port, config),
+        Verdict::Forward(port, form) => match target(bytes, decision, port, form) {
+            Some(config) => forward(frame, decision, bytes, (port, config)),
             None => XDP_PASS,
         },
         Verdict::Flood(_) | Verdict::Group(..) | Verdict::Answer(_) | Verdict::Punt(_) | Verdict::Local => {
@@ -33,7 +37,7 @@ pub(crate) fn act(frame: &XdpFrame, decision: &Decision) -> u32 {
 /// The port to forward to, if this hook can do so.
 #[inline(always)]
 pub(crate) fn target(
-    frame: &XdpFrame,
+    bytes: u32,
     decision: &Decision,
     port: PortId,
     form: Form,
@@ -46,17 +50,15 @@ pub(crate) fn target(
     if !config.has(flag::XDP_TARGET) {
         return None;
     }
-    let bytes = frame.length();
     // A second tag on top of a full payload: tc has the first one beside the frame, not in it.
     let is_for_tc = !policy::fits(config, bytes) && policy::fits(config, bytes - decision.tag.bytes());
     if is_for_tc { None } else { Some(config) }
 }
 
 #[inline(always)]
-fn forward(frame: &XdpFrame, decision: &Decision, port: PortId, config: &PortConfig) -> u32 {
-    let bytes = frame.length();
+fn forward(frame: &XdpFrame, decision: &Decision, bytes: u32, (port, config): (PortId, &PortConfig)) -> u32 {
     let is_born = frame.is_born_as_xdp(decision.ethernet.ethertype);
-    accept(frame, decision, is_born);
+    accept(frame, decision, bytes, is_born);
     if !policy::fits(config, bytes) {
         return end(decision.ingress, DropReason::TooBig);
     }
@@ -71,8 +73,8 @@ fn forward(frame: &XdpFrame, decision: &Decision, port: PortId, config: &PortCon
 
 /// The frame's fate is decided here: count it, and learn from it if it was admitted.
 #[inline(always)]
-fn accept(frame: &XdpFrame, decision: &Decision, is_born: bool) {
-    count::rx_xdp(decision.ingress, frame, frame.length(), is_born);
+fn accept(frame: &XdpFrame, decision: &Decision, bytes: u32, is_born: bool) {
+    count::rx_xdp(decision.ingress, frame, bytes, is_born);
     if decision.standing == Standing::Admitted {
         learn::commit(decision, port::of(decision.ingress));
     }

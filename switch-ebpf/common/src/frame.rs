@@ -85,6 +85,12 @@ impl Arp {
     pub const NONE: Self =
         Self { operation: 0, sender_mac: MacAddr::ZERO, sender_ip: [0; 4], target_ip: [0; 4] };
 
+    /// Makes it none, in the cheapest way: what else is in it then means nothing.
+    #[inline(always)]
+    pub const fn clear(&mut self) {
+        self.operation = Self::NONE.operation;
+    }
+
     /// Whether this is an ARP packet.
     #[inline(always)]
     #[must_use]

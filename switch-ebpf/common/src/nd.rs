@@ -44,6 +44,12 @@ impl Message {
     /// No message; see [`Arp::NONE`](crate::frame::Arp::NONE) for why not an `Option`.
     pub const NONE: Self = Self { kind: 0, source: [0; 16], target: [0; 16], mac: MacAddr::ZERO };
 
+    /// Makes it none, in the cheapest way: what else is in it then means nothing.
+    #[inline(always)]
+    pub const fn clear(&mut self) {
+        self.kind = Self::NONE.kind;
+    }
+
     /// Whether this is a message.
     #[inline(always)]
     #[must_use]

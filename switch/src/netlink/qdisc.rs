@@ -1,12 +1,14 @@
 //! The clsact queueing discipline of a link: whether it is there, what filters it holds, and its removal when it holds
 //! none. Kernels without tcx want it for the tc program (`linux/pkt_sched.h`, `TC_H_CLSACT`).
 
+use rtnetlink::packet_core::NLM_F_ECHO;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::tc::{TcAttribute, TcHandle, TcMessage};
 
-use super::{LinkId, LinkIndex, Netlink, NetlinkError};
+use super::{Answer, LinkId, LinkIndex, Netlink, NetlinkError};
 
 const CLSACT: &str = "clsact";
+const HANDLE: TcHandle = TcHandle { major: u16::MAX, minor: 0 };
 /// Where filters of either direction hang.
 const INGRESS: TcHandle = TcHandle { major: u16::MAX, minor: TcHandle::MIN_INGRESS };
 const EGRESS: TcHandle = TcHandle { major: u16::MAX, minor: TcHandle::MIN_EGRESS };
@@ -16,14 +18,20 @@ const EGRESS: TcHandle = TcHandle { major: u16::MAX, minor: TcHandle::MIN_EGRESS
 /// # Errors
 /// [`NetlinkError::Link`].
 pub async fn has_clsact(netlink: &Netlink, link: LinkIndex) -> Result<bool, NetlinkError> {
-    let message = RouteNetlinkMessage::GetQueueDiscipline(about(link));
-    let found = netlink.ask_dump(message).await.map_err(|e| failed("list the qdiscs of", link, e))?;
+    // By its handle, which every qdisc of that place has: a list would be of all links. Who asks gets an answer with
+    // `NLM_F_ECHO` only (net/sched/sch_api.c, qdisc_get_notify).
+    let mut message = about(link);
+    message.header.handle = HANDLE;
+    let message = RouteNetlinkMessage::GetQueueDiscipline(message);
+    let found = match netlink.ask(message, Answer::Ack(NLM_F_ECHO)).await {
+        Ok(found) => found,
+        // None, or none any more.
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::EINVAL)) => return Ok(false),
+        Err(e) => return Err(failed("look at the qdisc of", link, e)),
+    };
+    let is_clsact = |a: &TcAttribute| matches!(a, TcAttribute::Kind(kind) if kind == CLSACT);
     Ok(found.iter().any(|found| match found {
-        // The kernel lists those of all links.
-        RouteNetlinkMessage::NewQueueDiscipline(qdisc) => {
-            qdisc.header.index == link.0.cast_signed()
-                && qdisc.attributes.iter().any(|a| matches!(a, TcAttribute::Kind(kind) if kind == CLSACT))
-        }
+        RouteNetlinkMessage::NewQueueDiscipline(qdisc) => qdisc.attributes.iter().any(is_clsact),
         _ => false,
     }))
 }
@@ -61,7 +69,7 @@ pub async fn remove_empty_clsact(netlink: &Netlink, link: LinkIndex) -> Result<b
         return Ok(false);
     }
     let mut message = about(link);
-    message.header.handle = TcHandle { major: u16::MAX, minor: 0 };
+    message.header.handle = HANDLE;
     message.header.parent = TcHandle::CLSACT;
     match netlink.ask_ack(RouteNetlinkMessage::DelQueueDiscipline(message)).await {
         Ok(()) => Ok(true),
