@@ -16,6 +16,9 @@ use crate::statistics::short;
 use crate::traffic::{NotApplicable, Work};
 use crate::verdicts::Verdict;
 
+/// How long `--hook auto` is given to follow frames that are born as XDP: three samples, a second apart, and one more.
+const FOLLOWED: Duration = Duration::from_secs(5);
+
 /// What is to be done.
 pub(crate) struct Plan {
     /// Interleaved rounds.
@@ -71,7 +74,12 @@ pub(crate) fn play(plan: &Plan, rivals: &[Rival], record: &mut Record) {
             for turn in 0..rivals.len() {
                 let rival = &rivals[(turn + round) % rivals.len()];
                 rival.wake();
-                let outcome = guarded(|| (work.run)(rival, plan.time));
+                let outcome = guarded(|| {
+                    if work.is_born() && rival.begins_anew() {
+                        let _before_it_follows = (work.run)(rival, FOLLOWED)?;
+                    }
+                    (work.run)(rival, plan.time)
+                });
                 rival.rest();
                 report(work, rival.kind, round, outcome, record);
             }

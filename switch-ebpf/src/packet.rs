@@ -238,15 +238,15 @@ impl TcFrame {
     /// The first `length` bytes from `offset` on, of a buffer that has room for them; false if the frame is shorter.
     #[inline(always)]
     pub(crate) fn copy_part<const N: usize>(&self, offset: usize, length: u32, bytes: &mut [u8; N]) -> bool {
-        // Compared as it is passed, or the verifier would know the bounds of another register.
-        let length = maps::opaque(u64::from(length));
-        if length == 0 || length > N as u64 {
+        // Compared as it is passed, or the verifier would know the bounds of another register; and as one less, for before
+        // Linux 6.8 it learns nothing from a comparison with zero.
+        let but_one = maps::opaque(u64::from(length).wrapping_sub(1));
+        if but_one >= N as u64 {
             return false;
         }
+        let length = but_one as u32 + 1;
         // SAFETY: the buffer is N bytes long, and so much or less is written; the helper checks against the frame's length.
-        unsafe {
-            bpf_skb_load_bytes(self.0.as_ptr(), offset as u32, bytes.as_mut_ptr().cast(), length as u32) == 0
-        }
+        unsafe { bpf_skb_load_bytes(self.0.as_ptr(), offset as u32, bytes.as_mut_ptr().cast(), length) == 0 }
     }
 
     /// What the controller put into `cb`.

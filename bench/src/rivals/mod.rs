@@ -161,7 +161,7 @@ enum Engine {
     Nothing,
     Bridge { _bridge: Bridge },
     Docker { _engine: docker::Docker },
-    Vswitch { _switch: Switch },
+    Vswitch { switch: Switch },
     Ovs(Ovs),
 }
 
@@ -233,6 +233,18 @@ impl Rival {
         }
     }
 
+    /// Whether it chooses hooks by what its ports carry. If so they have carried nothing yet.
+    pub(crate) fn begins_anew(&self) -> bool {
+        let Engine::Vswitch { switch } = &self.engine else { return false };
+        if self.kind != Kind::Auto {
+            return false;
+        }
+        for (station, hook) in [&self.x, &self.s, &self.b].iter().flat_map(|at| [(at, "tc"), (at, "auto")]) {
+            switch.ok(&["port", "set", &station.port, "--hook", hook]);
+        }
+        true
+    }
+
     /// Its turn is over: from now on it takes no CPU time.
     pub(crate) fn rest(&self) {
         if let Engine::Ovs(ovs) = &self.engine {
@@ -266,7 +278,7 @@ fn around(kind: Kind, lab: &str, switch_ns: &Arc<Namespace>, scratch: &Arc<Scrat
     }
     let sink = Sink::open(&stations[3].namespace, LINK)?;
     let engine = if let Some(hook) = kind.hook() {
-        Engine::Vswitch { _switch: vswitch(hook, &kind.options(), switch_ns, scratch, &stations) }
+        Engine::Vswitch { switch: vswitch(hook, &kind.options(), switch_ns, scratch, &stations) }
     } else if kind == Kind::Bridge {
         let mut bridge = Bridge::create(switch_ns);
         for station in &stations {

@@ -30,6 +30,13 @@ pub(crate) struct Work {
     pub(crate) run: fn(&Rival, Duration) -> Result<Vec<f64>>,
 }
 
+impl Work {
+    /// Whether its frames are born as XDP.
+    pub(crate) fn is_born(&self) -> bool {
+        self.key.starts_with("born")
+    }
+}
+
 /// Why a rival has no figure for a kind of work, where that is as it should be.
 #[derive(Debug)]
 pub(crate) struct NotApplicable(pub(crate) &'static str);

@@ -11,8 +11,9 @@ mount -t tmpfs run /run
 mount -t bpf bpf /sys/fs/bpf
 echo "KERNEL $(uname -r)"
 for module in /modules/*.ko; do insmod "$module"; done
-# The shell would take its own `ip`, which knows less.
-ip=/bin/iproute
+# The shell would take its own, which know less.
+ip=/sbin/ip
+ping=/sbin/ping
 mkdir -p /run/netns
 $ip link set lo up
 for host in a b; do
@@ -37,14 +38,14 @@ grep -h verified_insns /proc/$controller/fdinfo/* 2> /dev/null
 vswitch port add port-a && vswitch port add port-b
 echo "ADD $?"
 sleep 2
-$ip netns exec a /bin/iping -c 5 -i 0.5 -W 5 10.0.0.2
+$ip netns exec a $ping -c 5 -i 0.5 -W 5 10.0.0.2
 echo "PING-TC $?"
 vswitch port set port-a --hook xdp && vswitch port set port-b --hook xdp
 sleep 2
 vswitch port show
 vswitch --json port show port-a | grep -q '"hook":"xdp"'
 echo "XDP $?"
-$ip netns exec a /bin/iping -c 5 -i 0.5 -W 5 10.0.0.2
+$ip netns exec a $ping -c 5 -i 0.5 -W 5 10.0.0.2
 echo "PING-XDP $?"
 vswitch trace port-a ffffffffffff02000000000188b500000000
 echo "TRACE $?"

@@ -95,18 +95,18 @@ fn furnish(folder: &Path, binary: &Path) -> Result<PathBuf> {
     if root.exists() {
         fs::remove_dir_all(&root)?;
     }
-    for place in ["bin", "modules", "proc", "sys", "dev", "run", "tmp", "etc", "var/lib"] {
+    for place in ["bin", "sbin", "modules", "proc", "sys", "dev", "run", "tmp", "etc", "var/lib"] {
         fs::create_dir_all(root.join(place))?;
     }
     let tool = |name| find(name).context("it was there a moment ago");
     let programs = [
-        (tool("busybox")?, "busybox"),
-        (tool("ip")?, "iproute"),
-        (tool("ping")?, "iping"),
-        (tool("nft").unwrap_or(tool("ip")?), "nft"),
+        (tool("busybox")?, "bin/busybox"),
+        (tool("ip")?, "sbin/ip"),
+        (tool("ping")?, "sbin/ping"),
+        (tool("nft").unwrap_or(tool("ip")?), "bin/nft"),
     ];
     for (from, name) in programs {
-        fs::copy(fs::canonicalize(&from)?, root.join("bin").join(name))?;
+        fs::copy(fs::canonicalize(&from)?, root.join(name))?;
         with_libraries(&from, &root)?;
     }
     run_command(Command::new("strip").arg("-g").arg(binary).arg("-o").arg(root.join("bin/vswitch")))?;
