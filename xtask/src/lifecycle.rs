@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 
 const TABLE: &str = "tests/LIFECYCLE.md";
 
-/// How often each fault happens in the long form.
+/// How often each fault happens in the long form, unless the environment says otherwise.
 const LONG: [(&str, &str); 4] = [
     ("VSWITCH_KILLS", "500"),
     ("VSWITCH_PROBES", "60000"),
@@ -32,8 +32,8 @@ const HEAD: &str = "\
 # What happened to the switch, and what was lost
 
 Written by `cargo xtask lifecycle [--short] [FILTER]` from what the tests of [endurance](tests/endurance/README.md) found; a test that
-fails writes no row. `–`: a Linux bridge has no such thing, or nobody measured it. Measured on a 2-core VM while other builds ran: counts are exact, times and
-rates are upper bounds.
+fails writes no row. `–`: a Linux bridge has no such thing, or nobody measured it. Optimised build, 2-core VM: counts are exact, times
+and rates are what such a machine gives.
 
 | fault | what vswitch did | lost | Linux bridge |
 |---|---|---|---|
@@ -42,15 +42,15 @@ rates are upper bounds.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     need_root("lifecycle", "its tests make network namespaces and load programs into the kernel")?;
     setup::ensure()?;
-    run_command(cargo("build").args(["--package", "vswitch", "--bin", "vswitch"]))?;
+    let binary = build::binary(true)?;
     let rows = build::target_dir().join("lifecycle-rows");
     let _none = fs::remove_file(&rows);
     let mut test = cargo("test");
     test.args(["--package", "vswitch-tests", "--test", "endurance"]).args(&arguments.filter);
     test.args(["--", "--test-threads", "1", "--nocapture"]).env("VSWITCH_LIFECYCLE_ROWS", &rows);
-    test.env("VSWITCH_BIN", build::target_dir().join("debug/vswitch"));
+    test.env("VSWITCH_BIN", binary);
     if !arguments.short {
-        test.envs(LONG);
+        test.envs(LONG.into_iter().filter(|(variable, _)| std::env::var_os(variable).is_none()));
     }
     let done = run_command(&mut test);
     let found = fs::read_to_string(&rows).unwrap_or_default();

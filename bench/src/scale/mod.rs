@@ -1,9 +1,10 @@
-//! How cost grows: with ports, with addresses. Each point of a curve is a switch of its own or a table of another size, and
+//! How cost grows: with ports, with addresses, with the length of frames. Each point of a curve is a switch of its own or a table of another size, and
 //! the points take turns within a round, so that "2,000 ports to 2" is a ratio of neighbours in time.
 
 mod addresses;
 mod crowd;
 mod ports;
+mod sizes;
 
 use anyhow::Result;
 
@@ -39,6 +40,7 @@ pub(crate) const CURVES: &[&Curve] = &[
     &ports::MAPS,
     &addresses::FORWARD,
     &addresses::LEARN,
+    &sizes::FORWARD,
 ];
 
 /// The switches whose cost along the curves is looked at. On veth `auto` is `tc`.
@@ -49,6 +51,7 @@ pub(crate) fn play(plan: &Plan, record: &mut Record) {
     let kinds: Vec<Kind> = KINDS.into_iter().filter(|kind| plan.kinds.contains(kind)).collect();
     ports::play(plan, &kinds, record);
     addresses::play(plan, &kinds, record);
+    sizes::play(plan, &kinds, record);
 }
 
 /// Whether the plan has a curve.

@@ -71,8 +71,9 @@ impl Controller {
         let seen = std::mem::take(&mut self.sweep.seen);
         let before = std::mem::take(&mut self.sweep.off);
         let total: u64 = seen.values().sum();
-        let Ok(counted) = self.datapath.all_dynamic_entries() else { return };
         let slots: Vec<u16> = self.state.ports.keys().copied().collect();
+        let last = PortId(slots.last().copied().unwrap_or(PortId::NOBODY.0));
+        let Ok(counted) = self.datapath.dynamic_entries_to(last) else { return };
         let counts = slots.into_iter().map(|slot| (slot, seen.get(&slot).copied().unwrap_or(0)));
         for (slot, count) in counts.chain([(PortId::NOBODY.0, total)]) {
             let counted = counted.get(usize::from(slot)).copied().unwrap_or(count);

@@ -212,9 +212,10 @@ impl Datapath for Bpf {
         Ok(learned.wrapping_sub(deleted))
     }
 
-    fn all_dynamic_entries(&self) -> Result<Vec<u64>, DatapathError> {
-        let learned = maps::all_of(&self.tables.learned).of(abi::map::LEARNED)?;
-        let deleted = maps::all_of(&self.tables.deleted).of(abi::map::DELETED)?;
+    fn dynamic_entries_to(&self, last: PortId) -> Result<Vec<u64>, DatapathError> {
+        let slots = usize::from(last.0) + 1;
+        let learned = maps::first_of(&self.tables.learned, slots).of(abi::map::LEARNED)?;
+        let deleted = maps::first_of(&self.tables.deleted, slots).of(abi::map::DELETED)?;
         Ok(learned.iter().zip(&deleted).map(|(learned, deleted)| learned.wrapping_sub(*deleted)).collect())
     }
 

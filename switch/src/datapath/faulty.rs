@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use vswitch_common::fdb::{FdbEntry, FdbKey};
 use vswitch_common::flap::Quarantine;
 use vswitch_common::guard::GuardKey;
-use vswitch_common::limits;
 use vswitch_common::multicast::{GroupKey, GroupList};
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{NetworkConfig, PortConfig, PortId};
@@ -155,8 +154,8 @@ impl Datapath for Faulty {
         Ok(self.entries.values().filter(of_port).count() as u64)
     }
 
-    fn all_dynamic_entries(&self) -> Result<Vec<u64>, DatapathError> {
-        (0..limits::PORTS).map(|slot| self.dynamic_entries(PortId(slot as u16))).collect()
+    fn dynamic_entries_to(&self, last: PortId) -> Result<Vec<u64>, DatapathError> {
+        (0..=last.0).map(|slot| self.dynamic_entries(PortId(slot))).collect()
     }
 
     fn mend_dynamic(&mut self, _port: PortId, _change: i64) -> Result<(), DatapathError> {

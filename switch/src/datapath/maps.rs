@@ -121,9 +121,8 @@ impl Tables {
     }
 }
 
-/// Every value of an array of port slots.
-pub(super) fn all_of(array: &Array<MapData, u64>) -> Result<Vec<u64>, MapError> {
-    let slots = limits::PORTS as usize;
+/// The values of an array's first `slots` port slots: reading one costs as much when it is empty.
+pub(super) fn first_of(array: &Array<MapData, u64>, slots: usize) -> Result<Vec<u64>, MapError> {
     let (mut keys, mut values) = (vec![0u32; slots], vec![0u64; slots]);
     let mut cursor = None;
     let mut filled = 0;

@@ -176,11 +176,11 @@ pub trait Datapath: Any + Send + Sync {
     /// When the kernel refuses.
     fn dynamic_entries(&self, port: PortId) -> Result<u64, DatapathError>;
 
-    /// The same of every slot, by slot: a few system calls for all of them.
+    /// The same of every slot to this one, by slot: a few system calls for all of them.
     ///
     /// # Errors
     /// When the kernel refuses.
-    fn all_dynamic_entries(&self) -> Result<Vec<u64>, DatapathError>;
+    fn dynamic_entries_to(&self, last: PortId) -> Result<Vec<u64>, DatapathError>;
 
     /// Mends the count of a port's dynamic entries by `change`.
     ///

@@ -10,6 +10,7 @@ use vswitch_tests::proof::BpfObjects;
 use vswitch_tests::traffic::{LongTransfer, Probe};
 
 use crate::audit::assert_as_desired;
+use crate::rival;
 use crate::row::{Random, Row, count};
 
 /// Resident memory that may come and go with caches and allocator, in KiB.
@@ -92,7 +93,7 @@ fn ports_that_come_and_go_cost_the_others_nothing_and_leave_nothing() {
             memory,
             after.0
         ),
-        bridge: "–",
+        bridge: &rival::churn(cycles),
     }
     .say();
 }

@@ -12,6 +12,7 @@ use vswitch_tests::prelude::*;
 use vswitch_tests::traffic::Probe;
 
 use crate::churn::{request, size};
+use crate::rival;
 use crate::row::Row;
 
 /// What is promised of 99 of 100 looks at the ports, and what a machine that others load adds to it.
@@ -108,7 +109,7 @@ fn an_arp_storm_is_dropped_in_the_kernel_and_waited_for_by_nobody() {
         fault: "a container that asks by ARP for thousands of addresses",
         did: "256 questions a second of one port reach the controller, the rest is dropped in the kernel and counted",
         lost: format!("{lost}; {} sent, {limited} dropped", sent.load(Ordering::Relaxed)),
-        bridge: "–",
+        bridge: &rival::arp_storm(),
     }
     .say();
 }

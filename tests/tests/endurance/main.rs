@@ -7,6 +7,7 @@ mod death;
 mod load;
 mod outside;
 mod power;
+mod rival;
 mod row;
 mod statefile;
 mod upgrade;

@@ -8,6 +8,7 @@ use vswitch_tests::namespace::Namespace;
 use vswitch_tests::prelude::*;
 use vswitch_tests::traffic::{Probe, try_ping};
 
+use crate::rival;
 use crate::row::Row;
 use vswitch_tests::world::{HOST, Mirror, assert_seen, guest, network, world};
 
@@ -231,7 +232,7 @@ fn links_that_others_move_delete_rename_down_or_make_again_are_followed() {
         fault: "a port's link moved away, downed, renamed, made again; a peer's namespace killed",
         did: "followed by event; gone or down: port down and flushed; back: the port again",
         lost: format!("0 of {} probes of other ports; noticed {}", report.sent, within(&times)),
-        bridge: "–",
+        bridge: &rival::link_made_again(),
     }
     .say();
 }
