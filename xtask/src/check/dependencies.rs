@@ -1,16 +1,16 @@
 //! What the dependencies may be: from the registry alone and with a checksum, under licences that ours go with, and none of
 //! those that we do without on purpose.
 //!
-//! That is what `cargo deny` says of licences, bans and sources, in a second and without building it. What is missing is the
-//! fourth: advisories. Their database is a git repository; where that can be reached, run `cargo audit` or `cargo deny check
-//! advisories` besides.
+//! That is what `cargo deny` says of licences, bans and sources, in a second and without building it. The fourth are advisories.
+//! Their database is a git repository, which not every machine reaches: they are looked up where `cargo audit` is installed, in
+//! a copy of the database if [`DATABASE`] names one.
 
 use std::collections::BTreeSet;
 use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::process::{cargo, read};
+use crate::process::{cargo, read, run};
 
 /// The one source, as Cargo.lock has it.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
@@ -34,7 +34,11 @@ const OURS: &str = "vswitch-ebpf";
 /// Crates that we do without: C libraries in a process that is nearly root.
 const BANNED: [&str; 3] = ["openssl-sys", "native-tls", "libbpf-sys"];
 
+/// Variable with the folder of a copy of the advisories.
+const DATABASE: &str = "VSWITCH_ADVISORIES";
+
 pub(crate) fn check() -> Result<()> {
+    check_advisories()?;
     let lock = fs::read_to_string("Cargo.lock").context("Cargo.lock")?;
     let arguments = ["--workspace", "--locked", "--prefix", "none", "--no-dedupe", "--format", "{p}|{l}"];
     let tree = read(cargo("tree").args(arguments).args(["--edges", "normal,build,dev"]))?;
@@ -47,6 +51,19 @@ pub(crate) fn check() -> Result<()> {
         0 => Ok(()),
         count => bail!("{count} complaints"),
     }
+}
+
+/// Refuses versions that an advisory warns of.
+fn check_advisories() -> Result<()> {
+    if read(cargo("audit").arg("--version")).is_err() {
+        println!("check: advisories: skipped, there is no cargo-audit: `cargo install --locked cargo-audit`");
+        return Ok(());
+    }
+    let mut audit = cargo("audit");
+    if let Some(folder) = std::env::var_os(DATABASE) {
+        audit.args(["--no-fetch", "--db"]).arg(folder);
+    }
+    run(audit.args(["--quiet", "--deny", "warnings"]))
 }
 
 /// Sources, checksums and names.
