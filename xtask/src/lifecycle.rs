@@ -8,7 +8,7 @@ use clap::Args;
 use crate::process::{cargo, need_root, run as run_command};
 use crate::{build, setup};
 
-/// Kill, upgrade, wear out and flood the switch for long, and write tests/LIFECYCLE.md (needs root; half an hour and more)
+/// Kill, upgrade, wear out and flood the switch for long, and write tests/LIFECYCLE.md (needs root; twenty minutes and more)
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// As often as `cargo xtask test` does: some minutes

@@ -1,5 +1,6 @@
-//! How cost grows: with ports, with addresses, with the length of frames. Each point of a curve is a switch of its own or a table of another size, and
-//! the points take turns within a round, so that "2,000 ports to 2" is a ratio of neighbours in time.
+//! How cost grows: with ports, with addresses, with the length of frames. Each point of a curve is a switch of its own, a table
+//! of another size or another frame, and the points take turns within a round, so that "2,000 ports to 2" is a ratio of
+//! neighbours in time.
 
 mod addresses;
 mod crowd;
@@ -43,7 +44,7 @@ pub(crate) const CURVES: &[&Curve] = &[
     &sizes::FORWARD,
 ];
 
-/// The switches whose cost along the curves is looked at. On veth `auto` is `tc`.
+/// The switches whose cost along the curves is looked at. `auto` is always one of `tc` and `xdp`.
 const KINDS: [Kind; 5] = [Kind::Bridge, Kind::Tc, Kind::Xdp, Kind::OtherTc, Kind::OtherXdp];
 
 /// Plays the rounds of all curves that are wanted.

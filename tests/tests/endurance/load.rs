@@ -21,6 +21,8 @@ const PROMISED: Duration = Duration::from_millis(50);
 const LIMIT: Duration = Duration::from_millis(500);
 /// Frames of a storm at a time.
 const BURST: u32 = 65_536;
+/// Addresses that are asked for between two bursts.
+const MANY: u32 = 2_048;
 /// Memory that all of this may take, in KiB.
 const MEMORY_KIB: u64 = 48 * 1024;
 
@@ -90,17 +92,24 @@ impl Loaded {
 fn an_arp_storm_is_dropped_in_the_kernel_and_waited_for_by_nobody() {
     let Some(place) = Loaded::new("ARP storm") else { return };
     let sent = AtomicU64::new(0);
-    let (from, nobody) = (&place.hosts[2], Ipv4Addr::new(10, 77, 100, 0));
+    let from = &place.hosts[2];
+    let ask = |number: u32| {
+        let nobody = Ipv4Addr::from(0x0a4d_6400 + number % 0x6000);
+        frame::arp_request((from.mac(), from.ipv4()), nobody)
+    };
     // Born as XDP: many times what a socket could send.
     let emitter = Emitter::new(from.namespace(), "eth0", Vary::Nothing).expect("the kernel runs live frames");
-    let question = frame::arp_request((from.mac(), from.ipv4()), nobody);
     let took_ns = AtomicU64::new(0);
     let storm = |_: usize, stop: &AtomicBool| {
         let begun = Instant::now();
         from.run(|| {
+            let mut asked = 0;
             while !stop.load(Ordering::Relaxed) {
-                emitter.emit(&question, BURST).expect("the kernel runs live frames");
-                sent.fetch_add(BURST.into(), Ordering::Relaxed);
+                // For thousands of addresses, and for one of them as fast as can be.
+                from.inject_all(&(asked..asked + MANY).map(ask).collect::<Vec<_>>());
+                emitter.emit(&ask(asked), BURST).expect("the kernel runs live frames");
+                asked += MANY;
+                sent.fetch_add((MANY + BURST).into(), Ordering::Relaxed);
             }
         });
         took_ns.store(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
@@ -111,7 +120,7 @@ fn an_arp_storm_is_dropped_in_the_kernel_and_waited_for_by_nobody() {
     let limited = counters.drops.get("arp-rate-limited").copied().unwrap_or(0);
     assert!(limited > 0, "the storm was no storm: {counters:?}");
     Row {
-        fault: "a container that asks by ARP as fast as XDP can",
+        fault: "a container that asks by ARP for thousands of addresses, as fast as XDP can",
         did: "256 questions a second of one port reach the controller, the rest is dropped in the kernel and counted",
         lost: format!("{lost}; {rate}k questions a second sent, {} came in, {limited} of them dropped", counters.rx_packets),
         bridge: &rival::arp_storm(),

@@ -38,7 +38,6 @@ const BANNED: [&str; 3] = ["openssl-sys", "native-tls", "libbpf-sys"];
 const DATABASE: &str = "VSWITCH_ADVISORIES";
 
 pub(crate) fn check() -> Result<()> {
-    check_advisories()?;
     let lock = fs::read_to_string("Cargo.lock").context("Cargo.lock")?;
     let arguments = ["--workspace", "--locked", "--prefix", "none", "--no-dedupe", "--format", "{p}|{l}"];
     let tree = read(cargo("tree").args(arguments).args(["--edges", "normal,build,dev"]))?;
@@ -48,7 +47,7 @@ pub(crate) fn check() -> Result<()> {
         println!("{complaint}");
     }
     match complaints.len() {
-        0 => Ok(()),
+        0 => check_advisories(),
         count => bail!("{count} complaints"),
     }
 }
@@ -64,6 +63,7 @@ fn check_advisories() -> Result<()> {
         audit.args(["--no-fetch", "--db"]).arg(folder);
     }
     run(audit.args(["--quiet", "--deny", "warnings"]))
+        .with_context(|| format!("where the advisories cannot be reached, name a copy of them in {DATABASE}"))
 }
 
 /// Sources, checksums and names.

@@ -81,7 +81,9 @@ impl TestBinary {
     fn log(&self) -> Result<PathBuf> {
         let folder = build::target_dir().join("test-output");
         fs::create_dir_all(&folder)?;
-        Ok(folder.join(self.name.replace('/', "-")).with_extension("log"))
+        // A library and a program may have one name, and run at a time: what cargo calls the file is its own.
+        let file = self.program.file_name().context("a program has a name")?;
+        Ok(folder.join(file).with_extension("log"))
     }
 }
 
