@@ -30,8 +30,17 @@ pub(crate) fn fits(frame: &TcFrame, egress: &PortConfig) -> bool {
         // The helper knows the link's MTU, not the network's: segments that would fit only the former are too big as well.
         segment => {
             segment + MOST_HEADERS <= egress.mtu
-                || (segment + LEAST_HEADERS <= egress.mtu && frame.segments_fit(egress.ifindex))
+                || (segment + LEAST_HEADERS <= egress.mtu && segments_fit(frame, egress, segment))
         }
+    }
+}
+
+/// The kernel counts the jumbo option of a segment of more than 64 KiB in, which none of the frames made of it will have.
+#[inline(always)]
+fn segments_fit(frame: &TcFrame, egress: &PortConfig, segment: u32) -> bool {
+    match frame.jumbogram_headers() {
+        Some(headers) => segment + headers <= egress.mtu,
+        None => frame.segments_fit(egress.ifindex),
     }
 }
 

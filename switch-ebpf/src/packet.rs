@@ -26,6 +26,12 @@ const PACKET_HOST: u32 = 0;
 const CHECK_SEGMENTS: u64 = 1;
 /// Protocol number of TCP.
 const TCP: u8 = 6;
+/// Protocol number of the hop-by-hop options.
+const HOP_BY_HOP: u8 = 0;
+/// Bytes of an IPv6 header.
+const IPV6_HEADER: usize = 40;
+/// And of a hop-by-hop header with the jumbo option alone.
+const JUMBO_HEADER: usize = 8;
 /// `BPF_F_RECOMPUTE_CSUM`: keep a checksum that the NIC computed over the whole frame true.
 const RECOMPUTE_CHECKSUM: u64 = 1;
 
@@ -184,6 +190,18 @@ impl TcFrame {
         let mut mtu_len = 0u32;
         // SAFETY: the kernel's context and a word of ours; the helper reads the frame's headers and the link's MTU.
         unsafe { bpf_check_mtu(self.0.as_ptr(), ifindex, &raw mut mtu_len, 0, CHECK_SEGMENTS) == 0 }
+    }
+
+    /// Bytes of IPv6 and TCP headers of each segment, where this is a segment of more than 64 KiB of IPv6: its length is 0, and a
+    /// hop-by-hop header of 8 bytes has it in place (RFC 2675; kernel `net/ipv6/ip6_output.c`, `ip6_xmit`).
+    #[inline(always)]
+    pub(crate) fn jumbogram_headers(&self) -> Option<u32> {
+        let network = self.ethertype_offset() + 2;
+        let is_jumbogram = self.read::<2>(network - 2) == Some(ethertype::IPV6.to_be_bytes())
+            && self.read::<3>(network + 4) == Some([0, 0, HOP_BY_HOP])
+            && self.read::<1>(network + IPV6_HEADER) == Some([TCP]);
+        let [words] = self.read::<1>(network + IPV6_HEADER + JUMBO_HEADER + 12).filter(|_| is_jumbogram)?;
+        Some(IPV6_HEADER as u32 + u32::from(words >> 4) * 4)
     }
 
     /// Sends the frame out of a link. The program's return value.

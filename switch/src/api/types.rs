@@ -26,7 +26,7 @@ pub use multicast::{
     MdbEntry, MdbFilter, MdbKind, Multicast, MulticastMode, MulticastQuerier, MulticastScope, MulticastSpec,
 };
 pub use network::{
-    Address, AddressWish, Container, Gateway, Ipam, Network, NetworkChange, NetworkSpec, SubnetConfig,
+    Address, AddressWish, BigTcp, Container, Gateway, Ipam, Network, NetworkChange, NetworkSpec, SubnetConfig,
 };
 pub use port::{
     Counters, Endpoint, Hook, HookChoice, HookMode, Port, PortFilter, PortQuarantine, PortSpec, PortState,

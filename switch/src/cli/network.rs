@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::session::{Session, only};
 use super::show;
 use crate::api::error::ApiError;
-use crate::api::types::{MulticastMode, MulticastSpec, NetworkChange, NetworkSpec, Request};
+use crate::api::types::{BigTcp, MulticastMode, MulticastSpec, NetworkChange, NetworkSpec, Request};
 
 /// The networks that ports belong to
 #[derive(Debug, Subcommand)]
@@ -27,6 +27,7 @@ Examples:
 Examples:
   vswitch network set blue --ageing 0
   vswitch network set blue --mtu 9000
+  vswitch network set blue --big-tcp on
   vswitch network set blue --multicast-querier --multicast-snooping auto")]
     Set {
         /// The network's name
@@ -37,6 +38,9 @@ Examples:
         /// Largest frame, in bytes without the Ethernet header
         #[arg(long, value_name = "BYTES")]
         mtu: Option<u32>,
+        /// Send segments of more than 64 KiB: auto is while only containers are on the network
+        #[arg(long, value_enum, value_name = "auto|on|off")]
+        big_tcp: Option<BigTcp>,
         #[command(flatten)]
         multicast: MulticastOptions,
         /// Leave asking to routers
@@ -94,6 +98,9 @@ pub(super) struct CreateOptions {
     /// VLANs separate traffic inside the network
     #[arg(long)]
     vlan_aware: bool,
+    /// Send segments of more than 64 KiB: auto is while only containers are on the network [default: auto]
+    #[arg(long, value_enum, value_name = "auto|on|off")]
+    big_tcp: Option<BigTcp>,
     /// Free-form label; repeat for more
     #[arg(long, value_name = "K=V", value_parser = label)]
     label: Vec<(String, String)>,
@@ -175,17 +182,20 @@ impl NetworkCommand {
                 mtu: options.mtu,
                 ageing: options.ageing,
                 vlan_aware: options.vlan_aware,
+                big_tcp: options.big_tcp,
                 multicast: options.multicast.spec(),
                 labels: options.label.into_iter().collect(),
             }),
-            Self::Set { name, ageing, mtu, multicast, no_multicast_querier } => {
+            Self::Set { name, ageing, mtu, big_tcp, multicast, no_multicast_querier } => {
                 let mut multicast = multicast.spec();
                 if no_multicast_querier {
                     multicast.querier = Some(false);
                 }
-                if ageing.is_some() || mtu.is_some() || !multicast.is_empty() {
-                    return Ok(Request::NetworkSet(NetworkChange { name, ageing, mtu, multicast }));
+                let change = NetworkChange { name, ageing, mtu, multicast, big_tcp };
+                if !change.is_empty() {
+                    return Ok(Request::NetworkSet(change));
                 }
+                let name = change.name;
                 return Err(Failure::usage(format!(
                     "network set {name}: nothing to change: name an option, see `vswitch network set --help`"
                 )));

@@ -30,8 +30,9 @@ impl Controller {
         if known != 0 && known != link.index.0 {
             self.lose_link(port)?;
         }
-        let link = self.silence(port, link).await?;
-        let peer = self.peer_facts(&link).await;
+        let mut link = self.silence(port, link).await?;
+        let mut peer = self.peer_facts(&link).await;
+        self.size_segments(port, &mut link, peer.as_mut()).await?;
         let features = self.xdp_features(&link).await;
         let chosen = self.choose_hook(port, &link, features, peer.as_ref()).await;
         let chosen = self.prepare(port, &link, chosen).await?;
@@ -313,12 +314,14 @@ impl Controller {
         let had_link = live.link.take().is_some();
         live.peer = None;
         live.is_silent = false;
+        live.refused_segments = None;
         live.setup = Setup::default();
         if let Some(state) = self.state.ports.get_mut(&port.0) {
             let target = Target { name: name.clone(), ifindex: state.ifindex };
             state.ifindex = 0;
             state.silenced = None;
             state.preparation = None;
+            state.enlarged = None;
             state.attached = Attached::default();
             execute(self.datapath.as_mut(), port, &target, &plan(&from, &Setup::default()))
                 .map_err(|e| datapath_failed(&e))?;

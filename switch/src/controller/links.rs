@@ -87,7 +87,7 @@ impl Controller {
             // A veth takes redirects while its peer polls, which somebody in there may end, or a peer begin that came up.
             let is_changed =
                 is_xdp && self.takes_redirects(&link).await.is_some_and(|takes| takes != is_target);
-            if has_moved || is_changed {
+            if has_moved || is_changed || self.has_wrong_segments(port) {
                 self.reconverge(port).await;
             }
         }

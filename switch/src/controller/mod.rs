@@ -25,6 +25,7 @@ mod publishes;
 mod quarantine;
 mod round;
 mod rules;
+mod segments;
 mod show;
 pub mod state;
 pub mod store;
@@ -88,6 +89,8 @@ struct Live {
     watch: auto::Watch,
     /// Whether `LimitReached` has been said since the limit was last left.
     is_limit_said: bool,
+    /// Why its segments cannot be as long as is wished.
+    refused_segments: Option<String>,
 }
 
 /// What the loop is told.

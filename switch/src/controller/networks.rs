@@ -49,6 +49,7 @@ impl Controller {
             vlan_aware: spec.vlan_aware,
             labels: spec.labels,
             multicast: MulticastState::default().with(&spec.multicast)?,
+            big_tcp: spec.big_tcp.unwrap_or_default(),
             gateway: None,
         };
         self.state.networks.insert(spec.name.clone(), network);
@@ -75,6 +76,7 @@ impl Controller {
             ageing_s: change.ageing.unwrap_or(before.ageing_s),
             mtu: change.mtu.or(before.mtu),
             multicast: before.multicast.with(&change.multicast)?,
+            big_tcp: change.big_tcp.unwrap_or(before.big_tcp),
             ..before.clone()
         };
         if let Err(error) = self.make_network(&change.name, after).await {
@@ -181,6 +183,7 @@ impl Controller {
             mtu: network.mtu,
             vlan_aware: network.vlan_aware,
             multicast: self.multicast_json(network),
+            big_tcp: network.big_tcp,
             fdb_entries: self.fdb_size_of(name)?,
         })
     }

@@ -201,6 +201,9 @@ impl Controller {
         if let Some(preparation) = &state.preparation {
             self.release_peer(port, preparation).await;
         }
+        if let Some(was) = &state.enlarged {
+            self.put_segments_back(port, was).await;
+        }
         if state.attached.tc == Some(TcMode::Clsact) {
             self.remove_clsact(port).await;
         }

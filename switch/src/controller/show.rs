@@ -44,6 +44,7 @@ impl Controller {
         let options = &state.options;
         let endpoint = self.endpoint(port, options);
         let quarantine = self.quarantine_of(port)?;
+        let big_tcp = self.big_tcp(port);
         let is_forwarding = quarantine.is_none() && link.is_some_and(is_forwarding);
         Ok(Port {
             name: state.link.clone(),
@@ -70,6 +71,8 @@ impl Controller {
             flood: options.flood,
             mac_limit: options.mac_limit,
             mtu: live.and_then(|live| live.setup.config).map_or(0, |config| config.mtu),
+            big_tcp: big_tcp.is_on,
+            big_tcp_reason: big_tcp.reason,
             endpoint: Some(endpoint).filter(|endpoint| *endpoint != Endpoint::default()),
             counters: self.counters(port)?,
         })

@@ -15,13 +15,14 @@ use vswitch_common::vlan::{VIDS, VlanId};
 use super::docker::state::DockerState;
 use super::multicast::MulticastState;
 use super::takeover::TakeoverState;
-use crate::api::types::{DEFAULT_NETWORK, HookChoice, PortVlan, Publish, StormKind};
+use crate::api::types::{BigTcp, DEFAULT_NETWORK, HookChoice, PortVlan, Publish, StormKind};
 use crate::datapath::{TcMode, XdpMode};
 use crate::gateway::GatewayState;
 use crate::gateway::sysctl::ChangedSwitches;
 use crate::netlink::Link;
 use crate::netlink::hostend::SilencedLink;
 use crate::netlink::peer::PeerPreparation;
+use crate::netlink::segments::EnlargedPair;
 
 /// Version of the state file; a file of a later one is refused.
 pub const STATE_VERSION: u32 = 2;
@@ -95,6 +96,9 @@ pub struct NetworkState {
     /// How multicast is treated.
     #[serde(default)]
     pub multicast: MulticastState,
+    /// Whether segments of more than 64 KiB are sent.
+    #[serde(default)]
+    pub big_tcp: BigTcp,
     /// What joins it to the host's stack, if it has a subnet.
     #[serde(default)]
     pub gateway: Option<GatewayState>,
@@ -111,6 +115,7 @@ impl Default for NetworkState {
             vlan_aware: false,
             labels: BTreeMap::new(),
             multicast: MulticastState::default(),
+            big_tcp: BigTcp::Auto,
             gateway: None,
         }
     }
@@ -137,6 +142,9 @@ pub struct PortState {
     pub silenced: Option<SilencedLink>,
     /// What was changed in the peer, for XDP.
     pub preparation: Option<PeerPreparation>,
+    /// What both ends' segment sizes were before they were enlarged.
+    #[serde(default)]
+    pub enlarged: Option<EnlargedPair>,
     /// Static and sticky entries.
     pub entries: Vec<EntryState>,
 }
@@ -245,6 +253,7 @@ impl PortState {
             hook_reason: String::new(),
             silenced: None,
             preparation: None,
+            enlarged: None,
             entries: Vec::new(),
         }
     }

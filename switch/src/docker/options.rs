@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::types::docker::{Binding, NetworkOptions};
-use crate::api::types::{HookChoice, Protocol};
+use crate::api::types::{BigTcp, HookChoice, Protocol};
 
 /// Where Docker puts what the user said by `--opt`.
 const GENERIC: &str = "com.docker.network.generic";
@@ -24,6 +24,7 @@ const HOST_IP: &str = "com.docker.network.bridge.host_binding_ipv4";
 const NETWORK: &str = "vswitch.network";
 const NAME: &str = "vswitch.name";
 const HOOK: &str = "vswitch.hook";
+const BIG_TCP: &str = "vswitch.big-tcp";
 
 /// Numbers of protocols, as IP has them.
 const TCP: u8 = 6;
@@ -53,11 +54,15 @@ pub(super) fn network(options: &Options) -> Result<NetworkOptions, ApiError> {
             }
             HOST_IP => wish.host_ip = Some(text.parse().map_err(|_| wrong("give an IP address"))?),
             NETWORK => wish.name = Some(text),
+            BIG_TCP => {
+                let choice = BigTcp::from_str(&text, true).map_err(|_| wrong("give auto, on or off"))?;
+                wish.big_tcp = Some(choice);
+            }
             HOOK => wish.hook = Some(hook(&text).ok_or_else(|| wrong("give auto, xdp or tc"))?),
             // What Docker itself keeps there.
             key if key.starts_with("com.docker.network.") && !key.contains(".bridge.") => {}
             key => {
-                let known = [MTU, ICC, HOST_IP, NETWORK, HOOK].join(", ");
+                let known = [MTU, ICC, HOST_IP, NETWORK, HOOK, BIG_TCP].join(", ");
                 return Err(ApiError::new(
                     ErrorCode::Unsupported,
                     format!("option {key}: vswitch does not have it: leave it out; there are {known}"),

@@ -73,6 +73,12 @@ pub enum NetlinkError {
         /// Why not.
         source: io::Error,
     },
+    /// Segments cannot be longer than 64 KiB here.
+    #[error("{link}: this kernel does not say how long its segments are: Linux 5.19 and later do")]
+    NoLargeSegments {
+        /// Whose.
+        link: LinkId,
+    },
     /// A link that was to be made has the name of another.
     #[error("cannot make {links}: there is a link of that name already")]
     LinkExists {

@@ -14,6 +14,7 @@ use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 use serde::{Deserialize, Serialize};
 use vswitch_common::mac::MacAddr;
 
+use super::segments::SegmentSizes;
 use super::{LinkId, Netlink, NetlinkError};
 
 /// The number of a link in its network namespace (ifindex): above 0, and not given again soon.
@@ -82,6 +83,8 @@ pub struct Link {
     pub num_rx_queues: u32,
     /// Most tx queues it can have.
     pub num_tx_queues: u32,
+    /// Longest segments that it sends and gathers.
+    pub segments: SegmentSizes,
 }
 
 impl Link {
@@ -114,7 +117,7 @@ impl Link {
                         _ => None,
                     });
                 }
-                _ => {}
+                other => link.segments.note(other),
             }
         }
         link.kind = link_kind(kind, message.header.link_layer_type);
@@ -143,6 +146,7 @@ impl Link {
             peer: None,
             num_rx_queues: 1,
             num_tx_queues: 1,
+            segments: SegmentSizes::default(),
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod route;
 pub mod ruleset;
 #[cfg(test)]
 pub(crate) mod scratch;
+pub mod segments;
 mod socket;
 pub mod veth;
 pub mod xdp_features;

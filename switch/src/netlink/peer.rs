@@ -18,6 +18,7 @@ use vswitch_common::mac::MacAddr;
 
 use super::link::name_here;
 use super::offload::{FeatureChange, FeatureState, Features, GRO, Wish, apply_here, restore_here};
+use super::segments::SegmentSizes;
 use super::{Link, LinkIndex, Namespace, Netlink, NetlinkError, PeerRef, channels, xdp_features};
 
 /// How often a peer is looked for that is no longer where it just was.
@@ -41,6 +42,9 @@ pub struct PeerFacts {
     pub has_native_program: bool,
     /// The id that our namespace has for its namespace; none when it is our own.
     pub nsid: Option<i32>,
+    /// Longest segments that it sends and gathers.
+    #[serde(default)]
+    pub segments: SegmentSizes,
 }
 
 impl PeerFacts {
@@ -240,12 +244,12 @@ async fn look(netlink: &Netlink, place: PeerRef) -> Result<PeerFacts, NetlinkErr
         None => netlink.by_index(place.index).await?,
         Some(nsid) => netlink.by_index_elsewhere(place.index, nsid).await?,
     };
-    let Link { index, name, mac, mtu, is_up, has_native_program, .. } = peer;
-    Ok(PeerFacts { index, name, mac, mtu, is_up, has_native_program, nsid: place.nsid })
+    let Link { index, name, mac, mtu, is_up, has_native_program, segments, .. } = peer;
+    Ok(PeerFacts { index, name, mac, mtu, is_up, has_native_program, nsid: place.nsid, segments })
 }
 
 /// Runs a closure on the peer's name, our end and the namespace's inode, inside the peer's namespace.
-async fn within<T: Send + 'static>(
+pub(super) async fn within<T: Send + 'static>(
     netlink: &Netlink,
     link: LinkIndex,
     likely: Option<u64>,

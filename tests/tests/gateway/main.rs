@@ -7,4 +7,5 @@ mod link;
 mod names;
 mod nat;
 mod publish;
+mod segments;
 mod tools;

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use vswitch_common::mac::MacAddr;
 
-use super::{HookChoice, Protocol};
+use super::{BigTcp, HookChoice, Protocol};
 
 /// One call of an engine.
 #[derive(Debug, Clone)]
@@ -109,6 +109,8 @@ pub struct NetworkOptions {
     pub host_ip: Option<IpAddr>,
     /// Hook of its ports.
     pub hook: Option<HookChoice>,
+    /// Whether segments of more than 64 KiB are sent.
+    pub big_tcp: Option<BigTcp>,
 }
 
 /// An endpoint to be noted.

@@ -3,10 +3,24 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use vswitch_common::mac::MacAddr;
 
 use super::multicast::{Multicast, MulticastSpec};
+
+/// Whether hosts of a network send segments of more than 64 KiB (BIG TCP).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum BigTcp {
+    /// While only containers are on the network: nothing there would have to cut them.
+    #[default]
+    Auto,
+    /// At every veth.
+    On,
+    /// Never.
+    Off,
+}
 
 /// What `network create` asks for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -31,6 +45,9 @@ pub struct NetworkSpec {
     /// How multicast is to be treated.
     #[serde(skip_serializing_if = "MulticastSpec::is_empty")]
     pub multicast: MulticastSpec,
+    /// Whether segments of more than 64 KiB are sent; default auto.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub big_tcp: Option<BigTcp>,
 }
 
 /// What `network set` asks for.
@@ -46,6 +63,18 @@ pub struct NetworkChange {
     /// See [`NetworkSpec::multicast`].
     #[serde(skip_serializing_if = "MulticastSpec::is_empty")]
     pub multicast: MulticastSpec,
+    /// See [`NetworkSpec::big_tcp`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub big_tcp: Option<BigTcp>,
+}
+
+impl NetworkChange {
+    /// Whether it changes nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let has_number = self.ageing.is_some() || self.mtu.is_some();
+        !has_number && self.multicast.is_empty() && self.big_tcp.is_none()
+    }
 }
 
 /// One network; the capitalised fields are those of `docker network inspect`.
@@ -92,6 +121,9 @@ pub struct Network {
     /// How multicast is treated, and what is known of it.
     #[serde(default)]
     pub multicast: Multicast,
+    /// What was asked for about segments of more than 64 KiB.
+    #[serde(default)]
+    pub big_tcp: BigTcp,
     /// Dynamic and other FDB entries of the network.
     pub fdb_entries: u64,
 }

@@ -155,6 +155,12 @@ pub struct Port {
     pub mac_limit: Option<u32>,
     /// Link MTU in bytes, without the Ethernet header.
     pub mtu: u32,
+    /// Whether the link's two ends pass segments of more than 64 KiB (BIG TCP).
+    #[serde(default)]
+    pub big_tcp: bool,
+    /// Why, or why not.
+    #[serde(default)]
+    pub big_tcp_reason: String,
     /// Who is behind the port, where that is known.
     pub endpoint: Option<Endpoint>,
     /// Frames since the port was added.

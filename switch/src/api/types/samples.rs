@@ -25,6 +25,8 @@ pub(crate) fn port(name: &str) -> Port {
         storm_burst: std::collections::BTreeMap::new(),
         mac_limit: None,
         mtu: 1500,
+        big_tcp: true,
+        big_tcp_reason: "auto: only containers are on the network".to_string(),
         endpoint: Some(Endpoint {
             name: Some("web".to_string()),
             mac: "02:42:ac:11:00:02".parse().ok(),
@@ -67,6 +69,7 @@ pub(crate) fn network(name: &str) -> Network {
         mtu: None,
         vlan_aware: false,
         multicast: Multicast::default(),
+        big_tcp: BigTcp::Auto,
         fdb_entries: 2,
     }
 }

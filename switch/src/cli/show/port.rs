@@ -44,6 +44,7 @@ fn detail(port: &Port) -> String {
         ("hook reason", port.hook_reason.clone()),
         ("vlan", vlan(&port.vlan)),
         ("mtu", port.mtu.to_string()),
+        ("big tcp", format!("{}: {}", yes_no(port.big_tcp), port.big_tcp_reason)),
         ("isolated", yes_no(port.isolated)),
         ("hairpin", yes_no(port.hairpin)),
         ("learning", yes_no(port.learning)),

@@ -33,6 +33,7 @@ impl Controller {
             gateways: wish.pools.iter().filter_map(|pool| pool.gateway).collect(),
             internal: wish.internal,
             mtu: wish.options.mtu,
+            big_tcp: wish.options.big_tcp,
             labels: labels.into_iter().collect(),
             ..NetworkSpec::default()
         };
