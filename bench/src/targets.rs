@@ -1,7 +1,7 @@
 //! What the figures should be: ratios within one run on a machine with two CPUs. "Must" is what vswitch is not released
 //! without, "aim" is what it is worked towards.
 
-use crate::metric::Better;
+use crate::metric::{Better, Metric};
 use crate::record::Record;
 use crate::statistics::Summary;
 
@@ -111,6 +111,40 @@ const fn at_most(
     Target { metric, rival: (rival, Some(at)), base: None, title, better: Better::Less, must, aim }
 }
 
+/// How far behind the better hook `--hook auto` may be, by which share.
+const MOST_BEHIND: f64 = 0.05;
+
+/// How `--hook auto` stands to the better of the two hooks.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Choice {
+    /// The better hook, by its median.
+    pub(crate) hook: &'static str,
+    /// Auto to that hook, round by round.
+    pub(crate) ratio: Summary,
+    /// Whether it keeps within [`MOST_BEHIND`].
+    pub(crate) is_close: bool,
+}
+
+impl Choice {
+    /// None where one of the three was not measured.
+    #[must_use]
+    pub(crate) fn of(record: &Record, metric: &Metric) -> Option<Self> {
+        let values = |rival| record.values(metric.key, rival, None);
+        let median = |rival| Some(Summary::of(values(rival)?.iter().flatten().copied())?.median);
+        let is_xdp = match metric.better {
+            Better::More => median("xdp")? > median("tc")?,
+            Better::Less => median("xdp")? < median("tc")?,
+        };
+        let hook = if is_xdp { "xdp" } else { "tc" };
+        let ratio = Summary::of_ratios(values("auto")?, values(hook)?)?;
+        let is_close = match metric.better {
+            Better::More => ratio.median >= 1.0 - MOST_BEHIND,
+            Better::Less => ratio.median <= 1.0 + MOST_BEHIND,
+        };
+        Some(Self { hook, ratio, is_close })
+    }
+}
+
 /// All of them.
 pub(crate) const TARGETS: &[Target] = &[
     more("XDP-born 64 B, hook xdp, to a bare veth pair", "born64", "xdp", "veth", 0.80, 0.90),
@@ -120,6 +154,7 @@ pub(crate) const TARGETS: &[Target] = &[
     more("TCP 1 flow, auto, to docker0", "tcp1", "auto", "docker0", 1.12, 1.3),
     more("TCP 1 flow, auto, to the bridge", "tcp1", "auto", "bridge", 1.0, 1.1),
     more("TCP 4 flows, auto, to docker0", "tcp4", "auto", "docker0", 1.15, 1.4),
+    more("TCP 4 flows, auto with BIG TCP, to docker0", "tcp4", "auto-big", "docker0", 1.5, 2.0),
     more("UDP 64 B received, auto, to docker0", "udp64", "auto", "docker0", 1.4, 1.7),
     more("UDP 64 B received, auto, to the bridge", "udp64", "auto", "bridge", 1.1, 1.25),
     less("ping-pong p50, two CPUs, auto, to docker0", "rtt-cross-p50", "auto", "docker0", 0.92, 0.8),
@@ -142,7 +177,6 @@ pub(crate) const TARGETS: &[Target] = &[
 mod tests {
     use super::*;
     use crate::machine::Machine;
-    use crate::metric::Metric;
 
     #[test]
     fn target_is_judged_by_the_ratio_of_each_round() {
@@ -157,5 +191,20 @@ mod tests {
         assert_eq!((measured.median, measured.least, measured.most), (1.2, 0.9, 1.2));
         assert_eq!(target.standing(measured.median), Standing::Must);
         assert_eq!(less("", "", "", "", 1.12, 1.0).standing(1.2), Standing::Missed);
+    }
+
+    #[test]
+    fn auto_is_compared_with_the_hook_that_is_better_at_the_work() {
+        let mut record = Record::new(String::new(), Machine::default(), 1);
+        let (rate, delay) = (Metric::more("rate", "", ""), Metric::less("delay", "", ""));
+        for (rival, value) in [("auto", 96.0), ("xdp", 100.0), ("tc", 50.0)] {
+            record.add(&rate, rival, None, 0, value);
+            record.add(&delay, rival, None, 0, value);
+        }
+        let of_rate = Choice::of(&record, &rate).expect("measured");
+        assert_eq!((of_rate.hook, of_rate.is_close), ("xdp", true));
+        let of_delay = Choice::of(&record, &delay).expect("measured");
+        assert_eq!((of_delay.hook, of_delay.is_close), ("tc", false));
+        assert_eq!(Choice::of(&record, &Metric::more("other", "", "")), None);
     }
 }

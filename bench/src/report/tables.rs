@@ -8,7 +8,7 @@ use crate::record::Record;
 use crate::rivals::Kind;
 use crate::scale::Curve;
 use crate::statistics::{Summary, short};
-use crate::targets::{Standing, TARGETS};
+use crate::targets::{Choice, Standing, TARGETS};
 use crate::traffic::WORKS;
 use crate::verdicts::{Baseline, VERDICTS};
 
@@ -20,6 +20,7 @@ pub(super) fn page(record: &Record, baseline: Option<&Baseline>) -> String {
     let mut page = String::new();
     head(&mut page, record);
     targets(&mut page, record);
+    choices(&mut page, record);
     for metric in measured(record) {
         table(&mut page, metric, record);
     }
@@ -90,6 +91,24 @@ fn targets(page: &mut String, record: &Record) {
             short(target.must),
             short(target.aim)
         );
+    }
+}
+
+/// Auto beside the better hook of each kind of work.
+fn choices(page: &mut String, record: &Record) {
+    let mut rows = String::new();
+    for metric in measured(record) {
+        let Some(Choice { hook, ratio, is_close }) = Choice::of(record, metric) else { continue };
+        let better = if metric.better == Better::More { "more" } else { "less" };
+        let verdict = if is_close { "within" } else { "**behind**" };
+        let _infallible = writeln!(rows, "| {} | {better} | `{hook}` | {ratio} | {verdict} |", metric.title);
+    }
+    if !rows.is_empty() {
+        page.push_str(
+            "\n## `--hook auto` beside the better hook\nIt should never be more than 5 % behind.\n\n\
+             | what | better is | better hook | auto to it | 5 % |\n|---|---|---|---|---|\n",
+        );
+        page.push_str(&rows);
     }
 }
 

@@ -54,6 +54,9 @@ pub(crate) enum Kind {
     Docker,
     /// vswitch as it comes.
     Auto,
+    /// vswitch as it comes, but its network asked for segments of more than 64 KiB.
+    #[value(name = "auto-big")]
+    Big,
     /// vswitch, all ports with `--hook xdp`.
     Xdp,
     /// vswitch, all ports with `--hook tc`.
@@ -72,11 +75,12 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All, in the order of the tables.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Veth,
         Self::Bridge,
         Self::Docker,
         Self::Auto,
+        Self::Big,
         Self::Xdp,
         Self::Tc,
         Self::OtherXdp,
@@ -93,6 +97,7 @@ impl Kind {
             Self::Bridge => "bridge",
             Self::Docker => "docker0",
             Self::Auto => "auto",
+            Self::Big => "auto-big",
             Self::Xdp => "xdp",
             Self::Tc => "tc",
             Self::OtherXdp => "other-xdp",
@@ -110,6 +115,7 @@ impl Kind {
             Self::Bridge => "the plain Linux bridge, STP and multicast snooping off",
             Self::Docker => "docker0 as dockerd leaves it: its rules, bridge netfilter on, real containers",
             Self::Auto => "vswitch as it comes (`--hook auto`)",
+            Self::Big => "the same with `--big-tcp on`",
             Self::Xdp => "vswitch, `--hook xdp`",
             Self::Tc => "vswitch, `--hook tc`",
             Self::OtherXdp => "another build of vswitch, `--hook xdp`",
@@ -125,7 +131,7 @@ impl Kind {
     #[must_use]
     pub(crate) const fn hook(self) -> Option<Option<Hook>> {
         match self {
-            Self::Auto => Some(None),
+            Self::Auto | Self::Big => Some(None),
             Self::Xdp | Self::OtherXdp => Some(Some(Hook::Xdp)),
             Self::Tc | Self::OtherTc => Some(Some(Hook::Tc)),
             Self::Veth | Self::Bridge | Self::Docker | Self::Ovs | Self::OvsAfxdp => None,
@@ -236,7 +242,7 @@ impl Rival {
     /// Whether it chooses hooks by what its ports carry. If so they have carried nothing yet.
     pub(crate) fn begins_anew(&self) -> bool {
         let Engine::Vswitch { switch } = &self.engine else { return false };
-        if self.kind != Kind::Auto {
+        if !matches!(self.kind, Kind::Auto | Kind::Big) {
             return false;
         }
         for (station, hook) in [&self.x, &self.s, &self.b].iter().flat_map(|at| [(at, "tc"), (at, "auto")]) {
@@ -278,7 +284,7 @@ fn around(kind: Kind, lab: &str, switch_ns: &Arc<Namespace>, scratch: &Arc<Scrat
     }
     let sink = Sink::open(&stations[3].namespace, LINK)?;
     let engine = if let Some(hook) = kind.hook() {
-        Engine::Vswitch { switch: vswitch(hook, &kind.options(), switch_ns, scratch, &stations) }
+        Engine::Vswitch { switch: vswitch(kind, hook, switch_ns, scratch, &stations) }
     } else if kind == Kind::Bridge {
         let mut bridge = Bridge::create(switch_ns);
         for station in &stations {
@@ -299,14 +305,16 @@ fn around(kind: Kind, lab: &str, switch_ns: &Arc<Namespace>, scratch: &Arc<Scrat
 
 /// A vswitch with a network that has a gateway, as docker0 has one.
 fn vswitch(
+    kind: Kind,
     hook: Option<Hook>,
-    options: &SwitchOptions,
     switch_ns: &Arc<Namespace>,
     scratch: &Arc<Scratch>,
     stations: &[Station],
 ) -> Switch {
-    let switch = Switch::start(switch_ns, scratch, options);
-    switch.ok(&["network", "create", NETWORK, "--subnet", SUBNET, "--gateway", GATEWAY]);
+    let switch = Switch::start(switch_ns, scratch, &kind.options());
+    let big_tcp = if kind == Kind::Big { "on" } else { "auto" };
+    let network = ["--subnet", SUBNET, "--gateway", GATEWAY, "--big-tcp", big_tcp];
+    switch.ok(&[&["network", "create", NETWORK], &network[..]].concat());
     for station in stations {
         let options = PortOptions { hook, network: Some(NETWORK.to_owned()), ..PortOptions::default() };
         switch.port_add(&station.port, &options);
