@@ -28,10 +28,12 @@ const CHECK_SEGMENTS: u64 = 1;
 const TCP: u8 = 6;
 /// Protocol number of the hop-by-hop options.
 const HOP_BY_HOP: u8 = 0;
-/// Bytes of an IPv6 header.
-const IPV6_HEADER: usize = 40;
-/// And of a hop-by-hop header with the jumbo option alone.
-const JUMBO_HEADER: usize = 8;
+/// Where an IPv6 packet says what follows its header.
+const NEXT_HEADER: usize = 20;
+/// And where TCP says its header's length, behind a hop-by-hop header of 8 bytes.
+const DATA_OFFSET: usize = 14 + 40 + 8 + 12;
+/// Longest frame whose IPv6 header can say its length.
+const MOST_PLAIN: u32 = 14 + 40 + 65_535;
 /// `BPF_F_RECOMPUTE_CSUM`: keep a checksum that the NIC computed over the whole frame true.
 const RECOMPUTE_CHECKSUM: u64 = 1;
 
@@ -192,16 +194,20 @@ impl TcFrame {
         unsafe { bpf_check_mtu(self.0.as_ptr(), ifindex, &raw mut mtu_len, 0, CHECK_SEGMENTS) == 0 }
     }
 
-    /// Bytes of IPv6 and TCP headers of each segment, where this is a segment of more than 64 KiB of IPv6: its length is 0, and a
-    /// hop-by-hop header of 8 bytes has it in place (RFC 2675; kernel `net/ipv6/ip6_output.c`, `ip6_xmit`).
+    /// Bytes of IPv6 and TCP headers of each segment, where this is a segment of more than 64 KiB of IPv6, which has a
+    /// hop-by-hop header of 8 bytes in front of TCP (RFC 2675; kernel `net/ipv6/ip6_output.c`, `ip6_xmit`).
     #[inline(always)]
     pub(crate) fn jumbogram_headers(&self) -> Option<u32> {
-        let network = self.ethertype_offset() + 2;
-        let is_jumbogram = self.read::<2>(network - 2) == Some(ethertype::IPV6.to_be_bytes())
-            && self.read::<3>(network + 4) == Some([0, 0, HOP_BY_HOP])
-            && self.read::<1>(network + IPV6_HEADER) == Some([TCP]);
-        let [words] = self.read::<1>(network + IPV6_HEADER + JUMBO_HEADER + 12).filter(|_| is_jumbogram)?;
-        Some(IPV6_HEADER as u32 + u32::from(words >> 4) * 4)
+        // SAFETY: the kernel's own context, alive for the whole program.
+        let is_ipv6 = unsafe { (*self.0.skb.skb).protocol } == u32::from(ethertype::IPV6.to_be());
+        let start = self.0.data();
+        if !is_ipv6 || self.length() <= MOST_PLAIN || start + DATA_OFFSET >= self.0.data_end() {
+            return None;
+        }
+        // SAFETY: both bytes are in the linear part, whose end was just compared with the farther one; a stack's headers are there.
+        let (next, words) =
+            unsafe { (*((start + NEXT_HEADER) as *const u8), *((start + DATA_OFFSET) as *const u8)) };
+        if next == HOP_BY_HOP { Some(40 + u32::from(words >> 4) * 4) } else { None }
     }
 
     /// Sends the frame out of a link. The program's return value.
