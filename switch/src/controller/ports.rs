@@ -201,9 +201,7 @@ impl Controller {
         if let Some(preparation) = &state.preparation {
             self.release_peer(port, preparation).await;
         }
-        if let Some(was) = &state.enlarged {
-            self.put_segments_back(port, was).await;
-        }
+        self.put_segments_back(port).await;
         if state.attached.tc == Some(TcMode::Clsact) {
             self.remove_clsact(port).await;
         }

@@ -50,19 +50,26 @@ fn choose(asked: BigTcp, kind: &LinkKind, way_out: Option<&WayOut>) -> Wish {
     Wish { is_on, reason }
 }
 
+/// Whether something else than a container is behind the link. The end of a container to be is still here, and down.
+fn leads_elsewhere(link: &Link, peer: Option<&PeerFacts>) -> bool {
+    link.kind != LinkKind::Veth || peer.is_some_and(|peer| peer.is_in_same_namespace() && peer.is_up)
+}
+
 impl Controller {
-    /// What is wished of a port.
-    pub(super) fn big_tcp_wish(&self, port: PortId, kind: &LinkKind) -> Option<Wish> {
+    /// What is wished of a port with this link and this other end.
+    fn big_tcp_wish(&self, port: PortId, link: &Link, peer: Option<&PeerFacts>) -> Option<Wish> {
         let state = self.state.ports.get(&port.0)?;
         let network = self.state.networks.get(&state.network)?;
-        Some(choose(network.big_tcp, kind, self.leads_out(&state.network).as_ref()))
+        let is_gateway = self.state.gateway_of_port(port).is_some();
+        let own = (!is_gateway && leads_elsewhere(link, peer)).then(|| WayOut::Link(link.name.clone()));
+        let way_out = own.or_else(|| self.leads_out(&state.network, port));
+        Some(choose(network.big_tcp, &link.kind, way_out.as_ref()))
     }
 
     /// What `port show` says: whether segments are long, and why or why not.
     pub(super) fn big_tcp(&self, port: PortId) -> Wish {
         let live = self.live.get(&port.0);
-        let kind = live.and_then(|live| live.link.as_ref()).map(|link| &link.kind);
-        let wish = kind.and_then(|kind| self.big_tcp_wish(port, kind));
+        let wish = live.and_then(|live| self.big_tcp_wish(port, live.link.as_ref()?, live.peer.as_ref()));
         let is_enlarged = self.state.ports.get(&port.0).is_some_and(|state| state.enlarged.is_some());
         match (wish, live.and_then(|live| live.refused_segments.as_ref())) {
             (Some(Wish { is_on: true, .. }), Some(refused)) => {
@@ -73,8 +80,8 @@ impl Controller {
         }
     }
 
-    /// What leads out of the network, if anything does.
-    fn leads_out(&self, name: &str) -> Option<WayOut> {
+    /// What leads out of the network beside this port, if anything does.
+    fn leads_out(&self, name: &str, beside: PortId) -> Option<WayOut> {
         let network = self.state.networks.get(name)?;
         if self.state.takeovers.contains_key(name) {
             return Some(WayOut::Bridge);
@@ -83,16 +90,16 @@ impl Controller {
             return Some(WayOut::Gateway);
         }
         let gateway = network.gateway.as_ref().map(|gateway| gateway.port);
-        let others =
-            self.state.ports.iter().filter(|(slot, port)| port.network == name && Some(**slot) != gateway);
-        let mut links = others.filter_map(|(slot, port)| Some((port, self.live.get(slot)?)));
-        let out = links.find(|(_, live)| {
-            // The end of a container to be is still here, and down.
-            let is_here = |peer: &PeerFacts| peer.is_in_same_namespace() && peer.is_up;
-            live.link.as_ref().is_some_and(|link| link.kind != LinkKind::Veth)
-                || live.peer.as_ref().is_some_and(is_here)
+        let others = self
+            .state
+            .ports
+            .iter()
+            .filter(|(slot, port)| port.network == name && **slot != beside.0 && Some(**slot) != gateway);
+        let mut links = others.filter_map(|(slot, _)| self.live.get(slot)).filter_map(|live| {
+            let link = live.link.as_ref()?;
+            leads_elsewhere(link, live.peer.as_ref()).then(|| link.name.clone())
         });
-        out.map(|(port, _)| WayOut::Link(port.link.clone()))
+        links.next().map(WayOut::Link)
     }
 
     /// Whether the port's segments are other than they should be.
@@ -101,7 +108,7 @@ impl Controller {
             return false;
         };
         let Some(link) = &live.link else { return false };
-        let Some(wish) = self.big_tcp_wish(port, &link.kind) else { return false };
+        let Some(wish) = self.big_tcp_wish(port, link, live.peer.as_ref()) else { return false };
         if !wish.is_on {
             return state.enlarged.is_some();
         }
@@ -116,27 +123,21 @@ impl Controller {
         link: &mut Link,
         peer: Option<&mut PeerFacts>,
     ) -> Result<(), ApiError> {
-        let Some(wish) = self.big_tcp_wish(port, &link.kind) else { return Ok(()) };
-        let known = self.state.ports.get(&port.0).and_then(|state| state.enlarged.clone());
-        match (wish.is_on, known, peer) {
-            (true, known, Some(peer)) if !segments::is_applied(link, peer.segments) => {
-                self.enlarge(port, link, peer, known).await
+        let Some(wish) = self.big_tcp_wish(port, link, peer.as_deref()) else { return Ok(()) };
+        match (wish.is_on, peer) {
+            (true, Some(peer)) if !segments::is_applied(link, peer.segments) => {
+                self.enlarge(port, link, peer).await
             }
-            (false, Some(was), _) => {
-                self.put_segments_back(port, &was).await;
+            (true, _) => Ok(()),
+            (false, _) => {
+                self.put_segments_back(port).await;
                 Ok(())
             }
-            _ => Ok(()),
         }
     }
 
-    async fn enlarge(
-        &mut self,
-        port: PortId,
-        link: &mut Link,
-        peer: &mut PeerFacts,
-        known: Option<EnlargedPair>,
-    ) -> Result<(), ApiError> {
+    async fn enlarge(&mut self, port: PortId, link: &mut Link, peer: &mut PeerFacts) -> Result<(), ApiError> {
+        let known = self.enlarged(port);
         let was = match known.filter(|known| known.link == link.index) {
             Some(known) => Ok(known),
             None => segments::survey(&self.netlink, link.index).await,
@@ -161,14 +162,19 @@ impl Controller {
         Ok(())
     }
 
-    /// Puts both ends back as they were.
-    pub(super) async fn put_segments_back(&mut self, port: PortId, was: &EnlargedPair) {
-        if let Err(error) = segments::undo(&self.netlink, was).await {
+    /// Puts both ends back as they were, if they were enlarged.
+    pub(super) async fn put_segments_back(&mut self, port: PortId) {
+        let Some(was) = self.enlarged(port) else { return };
+        if let Err(error) = segments::undo(&self.netlink, &was).await {
             let link = self.link_name(port);
             tracing::warn!(link, error = chain(&error), "cannot put segment sizes back as they were");
         }
         self.note_enlarged(port, None);
         self.live.entry(port.0).or_default().refused_segments = None;
+    }
+
+    fn enlarged(&self, port: PortId) -> Option<EnlargedPair> {
+        self.state.ports.get(&port.0)?.enlarged.clone()
     }
 
     fn note_enlarged(&mut self, port: PortId, pair: Option<EnlargedPair>) {

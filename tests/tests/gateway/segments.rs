@@ -10,7 +10,7 @@ use vswitch_tests::world::{guest, network, world};
 /// Longest segment of old, in bytes, with room for headers.
 const LEGACY: usize = 65_536 + 100;
 /// Enough for TCP to come to its longest segments.
-const OCTETS: usize = 30_000_000;
+const OCTETS: usize = 12_000_000;
 
 /// Length of the longest segment that arrives while this much is sent.
 fn longest(from: &Host, to: &Host, address: IpAddr) -> usize {

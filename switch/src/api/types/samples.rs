@@ -240,7 +240,8 @@ pub(crate) fn requests() -> Vec<Request> {
     };
     let multicast =
         MulticastSpec { snooping: Some(MulticastMode::On), querier: Some(true), ..MulticastSpec::default() };
-    let change = NetworkChange { name: link(), ageing: Some(0), mtu: None, multicast };
+    let change =
+        NetworkChange { name: link(), ageing: Some(0), mtu: None, multicast, big_tcp: Some(BigTcp::On) };
     let create = NetworkSpec { name: "blue".to_string(), vlan_aware: true, ..NetworkSpec::default() };
     vec![
         Request::Status,
@@ -292,9 +293,10 @@ mod tests {
     #[test]
     fn a_port_has_the_contracts_keys() {
         let json = serde_json::to_value(port("veth0")).expect("JSON");
-        // From the command contract; the last six came later, as did four counters.
+        // From the command contract; the last eight came later, as did four counters.
         let contract = "name ifindex network state hook hook_mode hook_reason vlan isolated hairpin learning flood \
-                        mac_limit mtu endpoint counters hook_choice guarded trusted storm storm_burst quarantine";
+                        mac_limit mtu endpoint counters hook_choice guarded trusted storm storm_burst quarantine \
+                        big_tcp big_tcp_reason";
         let mut contract: Vec<_> = contract.split_whitespace().collect();
         contract.sort_unstable();
         assert_eq!(keys(&json), contract);
