@@ -22,11 +22,11 @@ use serde_json::Value;
 pub use image::IMAGE;
 pub use world::{Driver, Left, MACHINE, OUTSIDE, World};
 
+use crate::machine::Machine;
 use crate::namespace::Namespace;
 use crate::process::Process;
 use crate::scratch::Scratch;
 use crate::wait::{poll, until};
-use machine::Machine;
 
 /// How long dockerd may take to serve, or to leave: with many containers on a busy machine.
 const START_TIME: Duration = Duration::from_secs(60);
@@ -67,7 +67,7 @@ impl Engine {
         let log = self.log_path();
         let plugins = self.plugins();
         let machine =
-            self.machine.get_or_insert_with(|| Machine::start(&self.namespace, &self.scratch, &plugins));
+            self.machine.get_or_insert_with(|| machine::start(&self.namespace, &self.scratch, &plugins));
         let mut dockerd = Process::start(machine.command("dockerd").args(self.arguments()), &log);
         let ready = poll(START_TIME, || {
             let is_ready = self.docker(&["version"]).status.success();

@@ -10,4 +10,5 @@ mod power;
 mod rival;
 mod row;
 mod statefile;
+mod systemd;
 mod upgrade;
