@@ -21,11 +21,12 @@ pub(crate) struct Arguments {
 const TABLE: &str = "tests/LIFECYCLE.md";
 
 /// How often each fault happens in the long form, unless the environment says otherwise.
-const LONG: [(&str, &str); 4] = [
+const LONG: [(&str, &str); 5] = [
     ("VSWITCH_KILLS", "500"),
     ("VSWITCH_PROBES", "60000"),
     ("VSWITCH_CHURN", "1000"),
     ("VSWITCH_SOAK", "100000"),
+    ("VSWITCH_REQUESTS", "10000"),
 ];
 
 const HEAD: &str = "\

@@ -24,7 +24,7 @@ use crate::netlink::hostend::SilencedLink;
 use crate::netlink::peer::PeerPreparation;
 
 /// Version of the state file; a file of a later one is refused.
-pub const STATE_VERSION: u32 = 2;
+pub const STATE_VERSION: u32 = 3;
 
 /// Seconds after which a silent station is forgotten, unless the network says otherwise (802.1Q table 8-6).
 pub const DEFAULT_AGEING_S: u32 = 300;
