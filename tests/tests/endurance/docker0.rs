@@ -137,9 +137,8 @@ pub(crate) fn flushed() -> String {
         let within = if within == "works" { "works by docker-proxy" } else { within };
         world.engine.kill9();
         world.engine.start_again();
-        let again =
-            until("masquerade after a start", SOON * 3, || Some(()).filter(|()| answers(&world.outside)));
-        let () = again;
+        until("the web server after a start", SOON * 3, || answers(&world.outside).then_some(()));
+        assert!(seen_by_tcp(&world.inside("client"), OUTSIDE, 9000).is_ok(), "masquerade is not back");
         format!(
             "docker0: after {} s masquerade {out}, a published port {within}; back only when dockerd is started anew",
             PATIENCE.as_secs()

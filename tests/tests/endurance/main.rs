@@ -7,6 +7,7 @@ mod death;
 mod docker0;
 mod load;
 mod outside;
+mod overrun;
 mod pipelined;
 mod power;
 mod rival;
