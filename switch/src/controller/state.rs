@@ -296,9 +296,8 @@ impl State {
     /// The lowest free network id of the first `most`.
     #[must_use]
     pub fn free_network_id(&self, most: u32) -> Option<u16> {
-        (1..=most.min(limits::NETWORKS - 1))
-            .map(|id| id as u16)
-            .find(|id| !self.networks.values().any(|network| network.id == *id))
+        let taken: BTreeSet<u16> = self.networks.values().map(|network| network.id).collect();
+        (1..=most.min(limits::NETWORKS - 1)).map(|id| id as u16).find(|id| !taken.contains(id))
     }
 
     /// The network whose gateway the port is.
