@@ -15,9 +15,9 @@ use crate::controller::state::{NetworkState, PortState, State};
 #[serde(untagged, deny_unknown_fields)]
 pub(super) enum Line {
     /// A port, by its slot.
-    Port { slot: u16, port: Option<PortState> },
+    Port { slot: u16, port: Option<Box<PortState>> },
     /// A network, by its name.
-    Network { name: String, network: Option<NetworkState> },
+    Network { name: String, network: Option<Box<NetworkState>> },
 }
 
 impl Line {
@@ -30,9 +30,9 @@ impl Line {
     }
 }
 
-fn put<K: Ord, V>(table: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
+fn put<K: Ord, V>(table: &mut BTreeMap<K, V>, key: K, value: Option<Box<V>>) {
     match value {
-        Some(value) => drop(table.insert(key, value)),
+        Some(value) => drop(table.insert(key, *value)),
         None => drop(table.remove(&key)),
     }
 }
@@ -76,16 +76,16 @@ impl Tables {
 fn changed<'a, K: Ord + Clone, V: PartialEq + Clone>(
     before: &'a BTreeMap<K, V>,
     later: &'a BTreeMap<K, V>,
-) -> impl Iterator<Item = (K, Option<V>)> + 'a {
+) -> impl Iterator<Item = (K, Option<Box<V>>)> + 'a {
     let differs = |(key, value): &(&K, &V)| before.get(key) != Some(value);
-    later.iter().filter(differs).map(|(key, value)| (key.clone(), Some(value.clone())))
+    later.iter().filter(differs).map(|(key, value)| (key.clone(), Some(Box::new(value.clone()))))
 }
 
 /// What `before` has and `later` has not.
 fn gone<'a, K: Ord + Clone, V>(
     before: &'a BTreeMap<K, V>,
     later: &'a BTreeMap<K, V>,
-) -> impl Iterator<Item = (K, Option<V>)> + 'a {
+) -> impl Iterator<Item = (K, Option<Box<V>>)> + 'a {
     before.keys().filter(|key| !later.contains_key(key)).map(|key| (key.clone(), None))
 }
 
