@@ -167,7 +167,7 @@ pub(crate) fn state_cut() -> String {
             }
         }
         format!(
-            "docker0: of {} starts {refused} were refused, {forgotten} began without the networks, saying nothing",
+            "docker0: of {} starts {refused} were refused, {forgotten} began without the networks",
             cuts.len()
         )
     })
@@ -217,7 +217,7 @@ pub(crate) fn half_open() -> String {
     })
 }
 
-/// Requests as fast as three clients can, one with bodies of 10 MB.
+/// Requests as fast as three clients can, one with bodies of 10 MB; each on a connection of its own.
 pub(crate) fn floods() -> String {
     where_asked(|| {
         let world = world("dockerd, requests", &[]);
@@ -234,7 +234,7 @@ pub(crate) fn floods() -> String {
             }
         });
         format!(
-            "{said}; {:.0} requests a second",
+            "{said}; {:.0} requests a second of three clients, which connect for each",
             asked.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64()
         )
     })
