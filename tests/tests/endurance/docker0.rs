@@ -1,5 +1,5 @@
-//! The same faults at a Docker engine with its own bridges, for the table's last column: only where rows are being made, as each
-//! starts an engine.
+//! The same faults at a Docker engine with its own bridges, for the table's last column: only where rows are being made, as
+//! each starts an engine.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -103,8 +103,8 @@ fn cycle(title: &str, end: fn(&mut Engine)) -> String {
     });
     let report = probe.finish();
     format!(
-        "docker0: containers are stopped and started, a published port is silent for {:.1} s; with `--live-restore` {} of {} probes \
-         lost, silent for {:.1} s",
+        "docker0: containers are stopped and started, a published port is silent for {:.1} s; with \
+         `--live-restore` {} of {} probes lost, silent for {:.1} s",
         silence.as_secs_f32(),
         report.lost.len(),
         report.sent,
@@ -140,7 +140,8 @@ pub(crate) fn flushed() -> String {
         until("the web server after a start", SOON * 3, || answers(&world.outside).then_some(()));
         assert!(seen_by_tcp(&world.inside("client"), OUTSIDE, 9000).is_ok(), "masquerade is not back");
         format!(
-            "docker0: after {} s masquerade {out}, a published port {within}; back only when dockerd is started anew",
+            "docker0: after {} s masquerade {out}, a published port {within}; back only when dockerd is \
+             started anew",
             PATIENCE.as_secs()
         )
     })
@@ -255,9 +256,12 @@ pub(crate) fn clients() -> String {
                 let socket = &socket;
                 scope.spawn(move || {
                     for _ in 0..ROUNDS {
-                        let body = format!(r#"{{"Name":"n{number}","IPAM":{{"Config":[{{"Subnet":"10.78.{number}.0/24"}}]}}}}"#);
-                        assert_eq!(request(socket, "POST", "/networks/create", &body).ok(), Some(201));
-                        assert_eq!(request(socket, "DELETE", &format!("/networks/n{number}"), "").ok(), Some(204));
+                        let subnet = format!("10.78.{number}.0/24");
+                        let config = format!(r#"{{"Config":[{{"Subnet":"{subnet}"}}]}}"#);
+                        let body = format!(r#"{{"Name":"n{number}","IPAM":{config}}}"#);
+                        let made = request(socket, "POST", "/networks/create", &body);
+                        let removed = request(socket, "DELETE", &format!("/networks/n{number}"), "");
+                        assert_eq!((made.ok(), removed.ok()), (Some(201), Some(204)));
                     }
                 });
             }
@@ -265,7 +269,8 @@ pub(crate) fn clients() -> String {
         let rate = (CLIENTS * ROUNDS * 2) as f64 / begun.elapsed().as_secs_f64();
         let report = probe.finish();
         format!(
-            "docker0: {} of {} probes in {} operations on networks ({rate:.0} a second); {before} KiB to {} KiB",
+            "docker0: {} of {} probes in {} operations on networks ({rate:.0} a second); {before} KiB to {} \
+             KiB",
             report.lost.len(),
             report.sent,
             CLIENTS * ROUNDS * 2,
