@@ -104,7 +104,10 @@ async fn serve_until_told(config: Config) -> anyhow::Result<()> {
         _ = interrupt.recv() => stop_and_join(stop_loop, served).await?,
     };
     match &ended {
-        Ended::Left => info!("leaving; the data path goes on"),
+        Ended::Left => {
+            let _nobody_asks = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+            info!("leaving; the data path goes on");
+        }
         Ended::TornDown => info!("everything that vswitch made is removed"),
         Ended::HandedOver(binary) => info!(binary = %binary.display(), "handing over"),
     }

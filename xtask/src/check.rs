@@ -2,6 +2,7 @@
 
 mod dependencies;
 mod rules;
+mod security;
 
 use std::time::Instant;
 

@@ -59,6 +59,7 @@ fn run_all(binaries: Vec<TestBinary>, filter: Option<&str>) -> Vec<String> {
     let environment = [
         ("VSWITCH_BIN", build::target_dir().join("debug/vswitch")),
         ("VSWITCH_NEXT_BIN", build::target_dir().join("debug/vswitch-next-abi")),
+        ("VSWITCH_XTASK", build::target_dir().join("debug/xtask")),
     ];
     let work = || {
         while let Some(binary) = next() {

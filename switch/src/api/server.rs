@@ -180,6 +180,7 @@ async fn connection(stream: UnixStream, caller: Caller, router: Router, mut how:
         .timer(TokioTimer::new())
         .header_read_timeout(how.bounds.head)
         .keep_alive(how.connections == Connections::Kept)
+        // No `pipeline_flush`: with it a stream of events that nobody reads is buffered without this bound.
         .max_buf_size(CONNECTION_BUFFER)
         // A client that closes its half is taken to have left: else a reader of events that goes away while nothing
         // happens would keep its place.

@@ -81,6 +81,7 @@ impl Controller {
             rules: None,
             behind: std::collections::BTreeSet::new(),
             name_servers: NameServers::default(),
+            systemd: super::systemd::Systemd::default(),
             quarantines: Quarantines::default(),
             multicast: Watch::default(),
             firewall: Firewall::default(),

@@ -30,6 +30,7 @@ mod show;
 pub mod state;
 pub mod store;
 mod sweep;
+mod systemd;
 pub mod takeover;
 mod trace;
 pub mod upgrade;
@@ -164,6 +165,7 @@ pub struct Controller {
     /// Ports that could not be brought about when something asked for it.
     behind: BTreeSet<u16>,
     name_servers: NameServers,
+    systemd: systemd::Systemd,
     quarantines: Quarantines,
     multicast: multicast::Watch,
     firewall: Firewall,
@@ -272,8 +274,8 @@ impl Controller {
             tracing::warn!(error = chain(&error), "cannot beat: the data path takes the controller for dead");
         }
         self.follow_quarantines();
-        // To systemd, if it watches; who else is there hears nothing.
-        let _unwatched = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+        let (ports, networks) = (self.state.ports.len(), self.state.networks.len());
+        self.systemd.tell(systemd::status(ports, networks, self.behind.len()));
         self.sweep_some();
         self.neighbours.forget_floods(self.datapath.now_ns());
         self.tick_multicast();

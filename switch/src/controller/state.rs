@@ -25,7 +25,7 @@ use crate::netlink::peer::PeerPreparation;
 use crate::netlink::segments::EnlargedPair;
 
 /// Version of the state file; a file of a later one is refused.
-pub const STATE_VERSION: u32 = 2;
+pub const STATE_VERSION: u32 = 3;
 
 /// Seconds after which a silent station is forgotten, unless the network says otherwise (802.1Q table 8-6).
 pub const DEFAULT_AGEING_S: u32 = 300;
@@ -305,9 +305,8 @@ impl State {
     /// The lowest free network id of the first `most`.
     #[must_use]
     pub fn free_network_id(&self, most: u32) -> Option<u16> {
-        (1..=most.min(limits::NETWORKS - 1))
-            .map(|id| id as u16)
-            .find(|id| !self.networks.values().any(|network| network.id == *id))
+        let taken: BTreeSet<u16> = self.networks.values().map(|network| network.id).collect();
+        (1..=most.min(limits::NETWORKS - 1)).map(|id| id as u16).find(|id| !taken.contains(id))
     }
 
     /// The network whose gateway the port is.

@@ -1,20 +1,22 @@
-//! The state file: one JSON document, replaced whole, and behind it a journal of the ports that changed since.
+//! The state file: one JSON document, replaced whole, and behind it a journal of the ports and networks that changed since.
 //!
 //! The document is written to a temporary file, flushed, renamed over the old one, and the folder flushed: after a crash at any
 //! point the file is the old one or the new one. A file that is cut, or from a later vswitch, is refused and never half-read.
-//! So that a port costs the same whether there are few or thousands, a change of ports alone appends a line for each to
-//! the journal that the document names. A last line that is cut was never said to be done, and is left out.
+//! So that a port or a network costs the same whether there are few or thousands, a change of those alone appends a line for
+//! each to the journal that the document names. A last line that is cut was never said to be done, and is left out.
 
-use std::collections::BTreeMap;
+mod journal;
+
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::state::{PortState, STATE_VERSION, State};
+use super::state::{STATE_VERSION, State};
+use journal::Tables;
 
 const FILE: &str = "state.json";
 const TEMPORARY: &str = "state.json.new";
@@ -57,7 +59,7 @@ pub enum StoreError {
         /// Where and how.
         source: serde_json::Error,
     },
-    /// The journal that the document names has gone, and the ports that changed with it.
+    /// The journal that the document names has gone, and what changed with it.
     #[error(
         "{path} is missing, without which {FILE} is not whole: restore it from a copy, or move {FILE} away to start anew with \
          what is found in the data path"
@@ -91,16 +93,9 @@ struct Durable {
     journal: File,
     journal_bytes: u64,
     document_bytes: u64,
-    /// All but the ports, as JSON.
+    /// All but the tables, as JSON.
     rest: Vec<u8>,
-    ports: BTreeMap<u16, PortState>,
-}
-
-/// A line of the journal: a port as it has become, or that it has gone.
-#[derive(Serialize, Deserialize)]
-struct Line {
-    slot: u16,
-    port: Option<PortState>,
+    tables: Tables,
 }
 
 /// The document: the state, and the number of the journal behind it.
@@ -151,6 +146,8 @@ impl Store {
         if let Some(number) = number {
             self.replay(number, &mut state)?;
         }
+        // As it will be written.
+        state.version = STATE_VERSION;
         Ok(Some(state))
     }
 
@@ -158,7 +155,7 @@ impl Store {
         self.folder.join(format!("{JOURNAL}{number}"))
     }
 
-    /// Brings the document's ports up to date.
+    /// Brings the document's tables up to date.
     fn replay(&self, number: u64, state: &mut State) -> Result<(), StoreError> {
         let path = self.journal(number);
         let text = match fs::read(&path) {
@@ -166,15 +163,10 @@ impl Store {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(StoreError::Lost { path }),
             Err(source) => return Err(StoreError::Io { path, source }),
         };
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        for line in text[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let line: Line = serde_json::from_slice(line)
-                .map_err(|source| StoreError::Damaged { path: path.clone(), source })?;
-            match line.port {
-                Some(port) => drop(state.ports.insert(line.slot, port)),
-                None => drop(state.ports.remove(&line.slot)),
-            }
-        }
+        let lines = journal::lines_of(&text).map_err(|source| StoreError::Damaged { path, source })?;
+        let mut tables = Tables::take(state);
+        lines.into_iter().for_each(|line| line.apply(&mut tables));
+        tables.give_back(state);
         Ok(())
     }
 
@@ -184,15 +176,15 @@ impl Store {
     /// [`StoreError::Io`]; what is durable is then what was before, but for lines that reached the journal all the same: the
     /// next save writes the document anew.
     pub fn save(&mut self, state: &mut State) -> Result<(), StoreError> {
-        let ports = std::mem::take(&mut state.ports);
+        let tables = Tables::take(state);
         let rest = serde_json::to_vec(state);
-        state.ports = ports;
+        tables.give_back(state);
         let failed = |source| StoreError::Io { path: self.folder.join(FILE), source };
         let rest = rest.map_err(|error| failed(error.into()))?;
         // After a failure nobody knows what is in the files: then the document is written anew.
         let durable = self.durable.take().filter(|durable| durable.rest == rest && !durable.is_long());
         let done = match durable {
-            Some(durable) => durable.append(&state.ports),
+            Some(durable) => durable.append(state),
             None => self.write(state, rest),
         };
         self.durable = Some(done.map_err(failed)?);
@@ -217,7 +209,7 @@ impl Store {
             fs::remove_file(self.journal(old))?;
         }
         let document_bytes = text.len() as u64;
-        Ok(Durable { journal, journal_bytes: 0, document_bytes, rest, ports: state.ports.clone() })
+        Ok(Durable { journal, journal_bytes: 0, document_bytes, rest, tables: Tables::of(state) })
     }
 
     /// Numbers of the journals in the folder; more than one after a crash.
@@ -257,28 +249,17 @@ impl Durable {
         self.journal_bytes > JOURNAL_LEAST.max(self.document_bytes)
     }
 
-    /// Adds a line for each port that is not what is durable.
-    fn append(mut self, ports: &BTreeMap<u16, PortState>) -> io::Result<Self> {
-        let gone: Vec<u16> = self.ports.keys().filter(|slot| !ports.contains_key(slot)).copied().collect();
-        let changed = ports.iter().filter(|(slot, port)| self.ports.get(slot) != Some(port));
-        let mut lines: Vec<Line> =
-            changed.map(|(slot, port)| Line { slot: *slot, port: Some(port.clone()) }).collect();
-        lines.extend(gone.into_iter().map(|slot| Line { slot, port: None }));
+    /// Adds a line for each port and network that is not what is durable.
+    fn append(mut self, state: &State) -> io::Result<Self> {
+        let lines = self.tables.lines_to(state);
         if lines.is_empty() {
             return Ok(self);
         }
-        let mut text = Vec::new();
-        for line in lines {
-            serde_json::to_writer(&mut text, &line)?;
-            text.push(b'\n');
-            match line.port {
-                Some(port) => drop(self.ports.insert(line.slot, port)),
-                None => drop(self.ports.remove(&line.slot)),
-            }
-        }
+        let text = journal::text_of(&lines)?;
         self.journal.write_all(&text)?;
         self.journal.sync_data()?;
         self.journal_bytes += text.len() as u64;
+        lines.into_iter().for_each(|line| line.apply(&mut self.tables));
         Ok(self)
     }
 }

@@ -22,11 +22,11 @@ use serde_json::Value;
 pub use image::IMAGE;
 pub use world::{Driver, Left, MACHINE, OUTSIDE, World};
 
+use crate::machine::Machine;
 use crate::namespace::Namespace;
 use crate::process::Process;
 use crate::scratch::Scratch;
 use crate::wait::{poll, until};
-use machine::Machine;
 
 /// How long dockerd may take to serve, or to leave: with many containers on a busy machine.
 const START_TIME: Duration = Duration::from_secs(60);
@@ -62,19 +62,48 @@ impl Engine {
     /// # Panics
     /// As [`Engine::start`].
     pub fn start_again(&mut self) {
+        self.try_start_again().unwrap_or_else(|said| panic!("dockerd does not serve:\n{said}"));
+    }
+
+    /// As [`Engine::start_again`].
+    ///
+    /// # Errors
+    /// What dockerd logged instead of serving.
+    pub fn try_start_again(&mut self) -> Result<(), String> {
         assert!(self.dockerd.is_none(), "dockerd is running");
         self.starts += 1;
         let log = self.log_path();
         let plugins = self.plugins();
         let machine =
-            self.machine.get_or_insert_with(|| Machine::start(&self.namespace, &self.scratch, &plugins));
+            self.machine.get_or_insert_with(|| machine::start(&self.namespace, &self.scratch, &plugins));
         let mut dockerd = Process::start(machine.command("dockerd").args(self.arguments()), &log);
         let ready = poll(START_TIME, || {
             let is_ready = self.docker(&["version"]).status.success();
             (is_ready || dockerd.status().is_some()).then_some(is_ready)
         });
-        assert!(ready == Some(true), "dockerd does not serve:\n{}", dockerd.output());
+        if ready != Some(true) {
+            return Err(dockerd.output());
+        }
         self.dockerd = Some(dockerd);
+        Ok(())
+    }
+
+    /// Process id of dockerd, as the lab sees it.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn daemon_pid(&self) -> u32 {
+        let entered = self.dockerd.as_ref().expect("dockerd is running").pid();
+        let children = std::fs::read_to_string(format!("/proc/{entered}/task/{entered}/children"));
+        let children = children.expect("dockerd is running");
+        children.split_whitespace().next().and_then(|pid| pid.parse().ok()).expect("a child of nsenter")
+    }
+
+    /// The folder of dockerd's files.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder().join("data")
     }
 
     fn arguments(&self) -> Vec<String> {

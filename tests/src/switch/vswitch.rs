@@ -114,7 +114,7 @@ impl Switch {
         self.scratch.path("state")
     }
 
-    /// Its durable state: the document, with the ports that the journal behind it says have changed since.
+    /// Its durable state: the document, with the ports and networks that the journal behind it says have changed since.
     ///
     /// # Panics
     /// When there is none, or it is not whole.
@@ -130,10 +130,14 @@ impl Switch {
         let lines = std::fs::read_to_string(journal).unwrap_or_default();
         for line in lines.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
             let change = json(line.as_bytes());
-            let ports = state["ports"].as_object_mut().expect("the state has ports");
-            match &change["port"] {
-                serde_json::Value::Null => drop(ports.remove(&change["slot"].to_string())),
-                port => drop(ports.insert(change["slot"].to_string(), port.clone())),
+            let (table, key, what) = match &change["name"] {
+                serde_json::Value::String(name) => ("networks", name.clone(), &change["network"]),
+                _ => ("ports", change["slot"].to_string(), &change["port"]),
+            };
+            let table = state[table].as_object_mut().expect("the state has ports and networks");
+            match what {
+                serde_json::Value::Null => drop(table.remove(&key)),
+                what => drop(table.insert(key, what.clone())),
             }
         }
         // Its number is of no account, and another with each start.

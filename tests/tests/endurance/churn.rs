@@ -10,6 +10,7 @@ use vswitch_tests::proof::BpfObjects;
 use vswitch_tests::traffic::{LongTransfer, Probe};
 
 use crate::audit::assert_as_desired;
+use crate::docker0;
 use crate::rival;
 use crate::row::{Random, Row, count};
 
@@ -181,7 +182,7 @@ fn eight_clients_at_once_for_long_make_nothing_grow() {
             operations as f64 / took.as_secs_f64(),
             after.0
         ),
-        bridge: "–",
+        bridge: &docker0::clients(),
     }
     .say();
 }

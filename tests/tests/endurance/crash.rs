@@ -7,6 +7,7 @@ use nix::unistd::Pid;
 use vswitch_tests::prelude::*;
 
 use crate::audit::{assert_as_desired, desired, observed, state};
+use crate::docker0;
 use crate::row::{Random, Row, count};
 use vswitch_tests::world::{network, world};
 
@@ -139,7 +140,7 @@ fn a_controller_killed_anywhere_leaves_what_the_next_one_understands() {
         fault: "SIGKILL at a random moment of a command or start",
         did: "the next start made desired and observed the same; no link, program, pin, map entry, rule or setting was left",
         lost: format!("0 of {kills} kills left a trace ({cut} in the middle of a command, {done} after its end)"),
-        bridge: "–",
+        bridge: &docker0::killed_anywhere(),
     }
     .say();
 }

@@ -8,6 +8,7 @@ use vswitch_tests::namespace::Namespace;
 use vswitch_tests::prelude::*;
 use vswitch_tests::traffic::{Probe, try_ping};
 
+use crate::docker0;
 use crate::rival;
 use crate::row::Row;
 use vswitch_tests::world::{HOST, Mirror, assert_seen, guest, network, world};
@@ -96,7 +97,7 @@ fn programs_pins_and_a_bpffs_that_others_take_away_are_there_again() {
         fault: "our tcx or XDP program detached by somebody",
         did: "attached again by the re-sync, event `mended`",
         lost: format!("traffic of that port until then: {}", within(&times)),
-        bridge: "–",
+        bridge: "has no programs",
     }
     .say();
 
@@ -120,7 +121,7 @@ fn programs_pins_and_a_bpffs_that_others_take_away_are_there_again() {
         fault: "a pin removed; the bpffs unmounted; then SIGKILL",
         did: "pinned again from what the controller holds, on a new bpffs; the next start adopts all",
         lost: format!("0 of {} probes; pins back {}", report.sent, within(&times)),
-        bridge: "–",
+        bridge: "has no programs and no pins",
     }
     .say();
 }
@@ -147,7 +148,7 @@ fn a_foreign_xdp_program_that_was_first_is_left_alone_and_reported() {
         fault: "another XDP program attached first",
         did: "the port uses tc and `port show` says why; the foreign program stays, also after `port del`",
         lost: "0".to_owned(),
-        bridge: "–",
+        bridge: "has no programs",
     }
     .say();
 }
@@ -184,7 +185,7 @@ fn rules_that_others_flush_are_there_again_and_theirs_are_untouched() {
         fault: "our nft table deleted, a chain of it flushed, the whole ruleset flushed",
         did: "noticed by nftables' generation number, table replaced whole, event `mended`; other tables byte-identical",
         lost: format!("new connections until then: {}", within(&times)),
-        bridge: "–",
+        bridge: &docker0::flushed(),
     }
     .say();
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use vswitch_tests::prelude::*;
 
+use crate::docker0;
 use crate::row::Row;
 
 /// A line of what proc_pid_status(5) says.
@@ -44,7 +45,7 @@ fn the_controller_keeps_the_least_that_it_needs() {
         fault: "a fault in the controller that somebody exploits",
         did: "8 of 41 capabilities, no new privileges, 27 system calls refused, in every thread and child",
         lost: "–".to_owned(),
-        bridge: "–",
+        bridge: &docker0::power(),
     }
     .say();
 }

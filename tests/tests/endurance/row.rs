@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 
 /// Where rows go; without it they are only printed.
-const FILE: &str = "VSWITCH_LIFECYCLE_ROWS";
+pub(crate) const FILE: &str = "VSWITCH_LIFECYCLE_ROWS";
 
 /// One fault and what came of it.
 pub(crate) struct Row<'a> {
@@ -14,7 +14,7 @@ pub(crate) struct Row<'a> {
     pub(crate) did: &'a str,
     /// What was lost, in figures.
     pub(crate) lost: String,
-    /// The same with a Linux bridge; `–` where it has no such thing or nobody measured it.
+    /// The same with a Linux bridge, or docker0; `–` where it has no such thing or nobody measured it.
     pub(crate) bridge: &'a str,
 }
 

@@ -4,6 +4,7 @@ use vswitch::controller::state::STATE_VERSION;
 use vswitch_tests::prelude::*;
 use vswitch_tests::traffic::Probe;
 
+use crate::docker0;
 use crate::row::Row;
 
 /// What the controller says when it does not start.
@@ -48,7 +49,7 @@ fn a_damaged_state_file_is_refused_with_a_remedy_and_costs_no_frame() {
         fault: "state file cut, or from the future",
         did: "the start is refused and says what to do; ports go on; the whole file is adopted again",
         lost: format!("0 of {} probes", report.sent),
-        bridge: "–",
+        bridge: &docker0::state_cut(),
     }
     .say();
 }

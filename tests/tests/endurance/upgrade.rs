@@ -10,6 +10,7 @@ use vswitch_common::abi::ABI_VERSION;
 use vswitch_tests::prelude::*;
 use vswitch_tests::traffic::{LongTransfer, Probe, try_ping};
 
+use crate::docker0;
 use crate::row::{Row, count};
 
 const RATE: u32 = 1_000;
@@ -117,7 +118,7 @@ fn an_upgrade_to_the_next_abi_version_and_back_loses_nothing() {
         fault: "four upgrades under load: same build, next ABI version, the same again, back",
         did: "programs replaced link by link; FDB kept, migrated entry by entry, kept, migrated back; same process number",
         lost: format!("0 of {} probes; one TCP stream unbroken ({} MB)", report.sent, octets >> 20),
-        bridge: "–",
+        bridge: &docker0::upgrade(),
     }
     .say();
 }
@@ -206,7 +207,7 @@ fn what_cannot_take_over_is_refused_and_changes_nothing() {
         fault: "an upgrade to a foreign ABI version, an older state file, a binary that fails or that others can write",
         did: "refused with the reason and what to do; the running controller goes on",
         lost: format!("0 of {} probes", report.sent),
-        bridge: "–",
+        bridge: "none: a new dockerd is started and either serves or does not",
     }
     .say();
 }

@@ -173,3 +173,69 @@ fn a_taken_port_53_costs_names_and_nothing_else_until_it_is_free() {
         (dig(&a, gateway, &["ann"]) == [a.ipv4().to_string()]).then_some(())
     });
 }
+
+/// An mDNS response (RFC 6762) that says that `name.local` has an address.
+fn announcement(name: &str, address: std::net::Ipv4Addr) -> Vec<u8> {
+    let label = [&[name.len() as u8][..], name.as_bytes()].concat();
+    let record =
+        [&label[..], b"\x05local\x00\x00\x01\x80\x01\x00\x00\x00\x78\x00\x04", &address.octets()].concat();
+    [&b"\x00\x00\x84\x00\x00\x00\x00\x01\x00\x00\x00\x00"[..], &record].concat()
+}
+
+/// A question for an address of `name`.
+fn question(number: u16, name: &str) -> Vec<u8> {
+    let label = [&[name.len() as u8][..], name.as_bytes()].concat();
+    [
+        &number.to_be_bytes()[..],
+        b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00",
+        &label,
+        b"\x04test\x00\x00\x01\x00\x01",
+    ]
+    .concat()
+}
+
+#[test]
+fn a_host_neither_names_itself_nor_keeps_others_from_the_name_server() {
+    let (mut lab, _outside) = world_with_upstream("names of hosts' own choice");
+    network(&lab, "blue", 0, &[]);
+    let (ann, eve) = (guest(&mut lab, "ann", "blue", 0), guest(&mut lab, "eve", "blue", 0));
+    let [gateway, _] = gateways(0);
+    // By DHCP's option 12, as clients do, and by mDNS.
+    for name in ["ann", "evil"] {
+        let option = format!("hostname:{name}");
+        let arguments = [
+            "udhcpc",
+            "-i",
+            "eth0",
+            "-f",
+            "-n",
+            "-q",
+            "-t",
+            "1",
+            "-T",
+            "1",
+            "-x",
+            &option,
+            "-s",
+            "/bin/true",
+        ];
+        let _no_server =
+            eve.command("busybox").args(arguments).output().expect("busybox-static is installed");
+        eve.run(|| {
+            let socket = UdpSocket::bind((eve.ipv4(), 5353)).expect("a free port");
+            socket.send_to(&announcement(name, eve.ipv4()), ("224.0.0.251", 5353)).expect("a route");
+        });
+    }
+    assert_eq!(dig(&ann, gateway, &["ann"]), [ann.ipv4().to_string()]);
+    assert!(dig(&ann, gateway, &["evil"]).is_empty());
+    assert_eq!(dig(&ann, gateway, &["-x", &eve.ipv4().to_string()]), ["eve.blue."]);
+    // More questions for names elsewhere than may wait for other servers.
+    eve.run(|| {
+        let socket = UdpSocket::bind((eve.ipv4(), 0)).expect("a free port");
+        for number in 0..20_000_u32 {
+            let text = question(number as u16, &format!("x{number}"));
+            let _full = socket.send_to(&text, (gateway, 53));
+        }
+    });
+    assert_eq!(dig(&ann, gateway, &["eve"]), [eve.ipv4().to_string()], "ann's question was not answered");
+}

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::security;
 use crate::process::read;
 
 /// A file that one can still hold in one's head.
@@ -22,11 +23,18 @@ pub(crate) fn check() -> Result<()> {
     // A file that was deleted but is still in the index is of no interest.
     let files: Vec<&Path> = list.lines().map(Path::new).filter(|path| path.is_file()).collect();
     let mut complaints = folders_without_readme(&files);
+    let mut texts = Vec::new();
     for path in files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        complaints.extend(too_long(path, &text));
-        complaints.extend(misplaced_unsafe(path, &text));
-        complaints.extend(ignored_tests(path, &text));
+        texts.push((*path, text));
+    }
+    let texts: Vec<(&Path, &str)> = texts.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    let page = fs::read_to_string(security::PAGE).context(security::PAGE)?;
+    complaints.extend(security::missing_tests(&page, &texts));
+    for (path, text) in texts {
+        complaints.extend(too_long(path, text));
+        complaints.extend(misplaced_unsafe(path, text));
+        complaints.extend(ignored_tests(path, text));
     }
     for complaint in &complaints {
         println!("{complaint}");

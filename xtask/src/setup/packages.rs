@@ -39,7 +39,7 @@ const OVS: &str = "openvswitch-switch";
 const UFW: &str = "ufw";
 const FIREWALLD: &str = "firewalld";
 
-pub(crate) const PACKAGES: [Package; 20] = [
+pub(crate) const PACKAGES: [Package; 21] = [
     package("bpftool", "bpftool", "look at loaded programs and maps"),
     package("iproute2", "ip", "namespaces, links, addresses"),
     package("ethtool", "ethtool", "offloads of links"),
@@ -59,6 +59,7 @@ pub(crate) const PACKAGES: [Package; 20] = [
     package("libc-bin", "getent", "name look-ups as programs do them"),
     package(UFW, "ufw", "a firewall to get along with"),
     package(FIREWALLD, "firewalld", "another"),
+    package("systemd", "systemctl", "a service manager to start and watch the switch"),
     package("gcc", "gcc", "clients in C, and the linker of Rust"),
 ];
 

@@ -1,6 +1,6 @@
 use super::*;
 
-use crate::controller::state::PortOptions;
+use crate::controller::state::{NetworkState, PortOptions, PortState};
 
 fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -42,8 +42,8 @@ fn a_file_cut_at_any_byte_is_refused() {
 #[test]
 fn a_file_from_the_future_is_refused() {
     let (folder, store) = store();
-    fs::write(folder.path().join(FILE), r#"{"version":3,"unknown":[]}"#).expect("written");
-    assert!(matches!(store.load(), Err(StoreError::Later { found: 3, .. })));
+    fs::write(folder.path().join(FILE), r#"{"version":4,"unknown":[]}"#).expect("written");
+    assert!(matches!(store.load(), Err(StoreError::Later { found: 4, .. })));
 }
 
 #[test]
@@ -72,11 +72,74 @@ fn ports_that_come_change_and_go_are_journalled_and_read_back() {
         document,
         "the document was left alone"
     );
-    // What is not a port goes into a new document, with a new journal behind it.
+    // What is neither a port nor a network goes into a new document, with a new journal behind it.
     state.has_rules = true;
     store.save(&mut state).expect("saved");
     assert_eq!(store.load().expect("good files"), Some(state));
     assert_eq!(journals(folder.path()), [(format!("{JOURNAL}1"), 0)]);
+}
+
+fn network(id: u16) -> NetworkState {
+    NetworkState { id, domain: id, ..NetworkState::default() }
+}
+
+#[test]
+fn networks_that_come_change_and_go_are_journalled_and_read_back() {
+    let (folder, mut store) = store();
+    let mut state = State::default();
+    store.save(&mut state).expect("saved");
+    let document = fs::read(folder.path().join(FILE)).expect("the file");
+    for id in 2..=20 {
+        state.networks.insert(format!("n{id}"), network(id));
+        store.save(&mut state).expect("saved");
+        state.networks.get_mut(&format!("n{id}")).expect("it was just added").mtu = Some(1_400);
+        store.save(&mut state).expect("saved");
+    }
+    state.networks.remove("n3");
+    store.save(&mut state).expect("saved");
+    assert_eq!(store.load().expect("good files"), Some(state));
+    let now = fs::read(folder.path().join(FILE)).expect("the file");
+    assert_eq!(now, document, "the document was left alone");
+}
+
+#[test]
+fn whatever_of_a_save_reached_the_journal_no_port_is_at_a_network_that_is_not_there() {
+    let (folder, mut store) = store();
+    let mut state = State::default();
+    store.save(&mut state).expect("saved");
+    let at_red = |link: &str| PortState::new(link.to_owned(), "red".to_owned(), 0, PortOptions::default());
+    state.networks.insert("red".to_owned(), network(2));
+    state.ports.extend([(1, at_red("veth1")), (2, at_red("veth2"))]);
+    store.save(&mut state).expect("saved");
+    state.networks.remove("red");
+    state.ports.clear();
+    store.save(&mut state).expect("saved");
+    let path = folder.path().join(format!("{JOURNAL}0"));
+    let whole = fs::read(&path).expect("the journal");
+    assert_eq!(whole.iter().filter(|byte| **byte == b'\n').count(), 6);
+    for length in 0..=whole.len() {
+        fs::write(&path, &whole[..length]).expect("cut");
+        let found = store.load().expect("a cut end is fine").expect("a state");
+        let has_its_network = |port: &PortState| found.networks.contains_key(&port.network);
+        assert!(found.ports.values().all(has_its_network), "cut at {length}: {found:?}");
+    }
+}
+
+#[test]
+fn a_state_of_an_older_vswitch_is_read_and_written_as_our_own() {
+    let (folder, mut store) = store();
+    store.save(&mut State::default()).expect("saved");
+    let path = folder.path().join(FILE);
+    let text = fs::read_to_string(&path).expect("the file");
+    let older = text.replacen(&format!("\"version\": {STATE_VERSION}"), "\"version\": 2", 1);
+    assert_ne!(older, text);
+    fs::write(&path, older).expect("written");
+    fs::write(folder.path().join(format!("{JOURNAL}0")), "{\"slot\":1,\"port\":null}\n").expect("written");
+    let mut state = store.load().expect("good files").expect("a state");
+    assert_eq!(state.version, STATE_VERSION, "an older vswitch must not read networks from a journal");
+    store.durable = None;
+    store.save(&mut state).expect("saved");
+    assert_eq!(store.load().expect("good files"), Some(state));
 }
 
 #[test]
