@@ -8,3 +8,4 @@ mod names;
 mod nat;
 mod publish;
 mod tools;
+mod upstreams;
