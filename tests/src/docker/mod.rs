@@ -11,6 +11,7 @@ pub mod script;
 pub mod table;
 mod world;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -68,7 +69,10 @@ impl Engine {
         let plugins = self.plugins();
         let machine =
             self.machine.get_or_insert_with(|| Machine::start(&self.namespace, &self.scratch, &plugins));
-        let mut dockerd = Process::start(machine.command("dockerd").args(self.arguments()), &log);
+        let mut command = machine.command("dockerd");
+        // Of its own kind are also containerd, runc and the rest, which it looks for there.
+        command.env("PATH", search_path());
+        let mut dockerd = Process::start(command.args(self.arguments()), &log);
         let ready = poll(START_TIME, || {
             let is_ready = self.docker(&["version"]).status.success();
             (is_ready || dockerd.status().is_some()).then_some(is_ready)
@@ -100,7 +104,8 @@ impl Engine {
     /// When there is no dockerd.
     #[must_use]
     pub fn version() -> String {
-        let output = Command::new("dockerd").arg("--version").output().expect("dockerd is installed");
+        let dockerd = chosen().map_or_else(|| "dockerd".into(), |folder| folder.join("dockerd"));
+        let output = Command::new(dockerd).arg("--version").output().expect("dockerd is installed");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
@@ -254,8 +259,28 @@ impl Drop for Engine {
     }
 }
 
-/// Docker's CLI: the distribution's, which is as old as its dockerd, before one that was put beside it.
-fn client() -> &'static str {
-    const DISTRIBUTION: &str = "/usr/bin/docker";
-    if std::path::Path::new(DISTRIBUTION).is_file() { DISTRIBUTION } else { "docker" }
+/// The folder of another engine than the one that is installed: `$VSWITCH_DOCKER_BIN`, with dockerd, docker, containerd, its
+/// shim, runc, docker-proxy and docker-init.
+fn chosen() -> Option<PathBuf> {
+    let folder = PathBuf::from(std::env::var_os("VSWITCH_DOCKER_BIN").filter(|name| !name.is_empty())?);
+    assert!(folder.join("dockerd").is_file(), "VSWITCH_DOCKER_BIN={}: no dockerd there", folder.display());
+    Some(folder)
+}
+
+/// Where a dockerd finds its programs.
+fn search_path() -> OsString {
+    let usual = std::env::var_os("PATH").unwrap_or_default();
+    let folders = chosen().into_iter().chain(std::env::split_paths(&usual));
+    std::env::join_paths(folders).expect("no folder's name has a colon")
+}
+
+/// Docker's CLI: that of the chosen engine, else the distribution's, which is as old as its dockerd, before one that was put
+/// beside it.
+fn client() -> PathBuf {
+    let distribution = PathBuf::from("/usr/bin/docker");
+    match chosen() {
+        Some(folder) => folder.join("docker"),
+        None if distribution.is_file() => distribution,
+        None => "docker".into(),
+    }
 }

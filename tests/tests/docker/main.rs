@@ -2,3 +2,4 @@
 
 mod engine;
 mod script;
+mod user_chain;
