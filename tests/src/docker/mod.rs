@@ -21,7 +21,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 pub use image::IMAGE;
-pub use world::{Driver, Left, MACHINE, OUTSIDE, World};
+pub use world::{Driver, Left, MACHINE, MACHINE6, OUTSIDE, OUTSIDE6, World};
 
 use crate::namespace::Namespace;
 use crate::process::Process;

@@ -1,7 +1,7 @@
 //! What a Docker engine's networks are tried in: a machine with a way out, and a host out there that knows nothing of the
 //! networks behind it. The same with vswitch as the driver, and with Docker's own bridge driver.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::Engine;
@@ -15,6 +15,10 @@ use crate::wait::{SOON, until};
 pub const MACHINE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 /// See [`MACHINE`].
 pub const OUTSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+/// The same two by IPv6.
+pub const MACHINE6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
+/// See [`MACHINE6`].
+pub const OUTSIDE6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2));
 
 /// Who makes Docker's networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,12 +185,13 @@ fn connect_outside(lab: &Lab, outside: &Host) {
     lab.switch_ns().sysctl("ipv4/ip_forward", "0");
     lab.switch_ns().ip(&[
         "addr add 192.0.2.1/24 dev out0",
+        "addr add 2001:db8::1/64 dev out0 nodad",
         "link set dev out0 up",
         "route add default via 192.0.2.2",
     ]);
     let there = outside.namespace();
     let configured = there.ip_json(&["-4", "addr", "show", "dev", "eth0"]).to_string().contains("192.0.2.2");
     if !configured {
-        there.ip(&["addr add 192.0.2.2/24 dev eth0"]);
+        there.ip(&["addr add 192.0.2.2/24 dev eth0", "addr add 2001:db8::2/64 dev eth0 nodad"]);
     }
 }
