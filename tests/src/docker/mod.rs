@@ -4,6 +4,7 @@
 //! for the machine: when that goes, dockerd, containerd and every container go with it, as in a power failure. `/run` is
 //! private, so that several engines never meet, and `/run/docker/plugins` is a folder of the lab's.
 
+mod binaries;
 mod container;
 mod image;
 mod machine;
@@ -11,7 +12,6 @@ pub mod script;
 pub mod table;
 mod world;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+pub use binaries::Binaries;
 pub use image::IMAGE;
 pub use world::{Driver, Left, MACHINE, MACHINE6, OUTSIDE, OUTSIDE6, World};
 
@@ -38,6 +39,7 @@ pub struct Engine {
     machine: Option<Machine>,
     starts: u32,
     extra: Vec<String>,
+    binaries: Binaries,
     namespace: Arc<Namespace>,
     scratch: Arc<Scratch>,
 }
@@ -50,9 +52,24 @@ impl Engine {
     /// When there is no dockerd, or it does not serve in time; then with its log.
     #[must_use]
     pub fn start(namespace: &Arc<Namespace>, scratch: &Arc<Scratch>, extra: &[&str]) -> Self {
+        Self::start_as(Binaries::chosen(), namespace, scratch, extra)
+    }
+
+    /// The same with an engine of one's own choice.
+    ///
+    /// # Panics
+    /// As [`Engine::start`].
+    #[must_use]
+    pub fn start_as(
+        binaries: Binaries,
+        namespace: &Arc<Namespace>,
+        scratch: &Arc<Scratch>,
+        extra: &[&str],
+    ) -> Self {
         let extra = extra.iter().map(ToString::to_string).collect();
         let (namespace, scratch) = (namespace.clone(), scratch.clone());
-        let mut engine = Self { dockerd: None, machine: None, starts: 0, extra, namespace, scratch };
+        let mut engine =
+            Self { dockerd: None, machine: None, starts: 0, extra, binaries, namespace, scratch };
         engine.start_again();
         image::import(&engine);
         engine
@@ -71,7 +88,7 @@ impl Engine {
             self.machine.get_or_insert_with(|| Machine::start(&self.namespace, &self.scratch, &plugins));
         let mut command = machine.command("dockerd");
         // Of its own kind are also containerd, runc and the rest, which it looks for there.
-        command.env("PATH", search_path());
+        command.env("PATH", self.binaries.search_path());
         let mut dockerd = Process::start(command.args(self.arguments()), &log);
         let ready = poll(START_TIME, || {
             let is_ready = self.docker(&["version"]).status.success();
@@ -96,17 +113,6 @@ impl Engine {
         ];
         let pairs = pairs.into_iter().flat_map(|(key, value)| [key.to_owned(), value]);
         pairs.chain(self.extra.iter().cloned()).collect()
-    }
-
-    /// What `dockerd --version` says.
-    ///
-    /// # Panics
-    /// When there is no dockerd.
-    #[must_use]
-    pub fn version() -> String {
-        let dockerd = chosen().map_or_else(|| "dockerd".into(), |folder| folder.join("dockerd"));
-        let output = Command::new(dockerd).arg("--version").output().expect("dockerd is installed");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
     /// The network namespace it runs in.
@@ -139,7 +145,7 @@ impl Engine {
     /// Such a command, to be run.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(client());
+        let mut command = Command::new(self.binaries.client());
         command.arg("--host").arg(self.host_url()).args(arguments).stdin(Stdio::null());
         // What the user's own client is configured to is no part of the test.
         command.env("DOCKER_CONFIG", self.folder().join("client"));
@@ -256,31 +262,5 @@ impl Drop for Engine {
             eprintln!("--- dockerd said (start {}):\n{}", self.starts, self.log());
         }
         self.power_off();
-    }
-}
-
-/// The folder of another engine than the one that is installed: `$VSWITCH_DOCKER_BIN`, with dockerd, docker, containerd, its
-/// shim, runc, docker-proxy and docker-init.
-fn chosen() -> Option<PathBuf> {
-    let folder = PathBuf::from(std::env::var_os("VSWITCH_DOCKER_BIN").filter(|name| !name.is_empty())?);
-    assert!(folder.join("dockerd").is_file(), "VSWITCH_DOCKER_BIN={}: no dockerd there", folder.display());
-    Some(folder)
-}
-
-/// Where a dockerd finds its programs.
-fn search_path() -> OsString {
-    let usual = std::env::var_os("PATH").unwrap_or_default();
-    let folders = chosen().into_iter().chain(std::env::split_paths(&usual));
-    std::env::join_paths(folders).expect("no folder's name has a colon")
-}
-
-/// Docker's CLI: that of the chosen engine, else the distribution's, which is as old as its dockerd, before one that was put
-/// beside it.
-fn client() -> PathBuf {
-    let distribution = PathBuf::from("/usr/bin/docker");
-    match chosen() {
-        Some(folder) => folder.join("docker"),
-        None if distribution.is_file() => distribution,
-        None => "docker".into(),
     }
 }

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use super::Engine;
+use super::{Binaries, Engine};
 use crate::hooks::Hooks;
 use crate::lab::{Host, HostOptions, Lab, Wire};
 use crate::namespace::Namespace;
@@ -57,6 +57,12 @@ impl World {
     /// Starts everything; `extra` are further arguments of dockerd.
     #[must_use]
     pub fn new(title: &str, driver: Driver, extra: &[&str]) -> Self {
+        Self::with(title, driver, Binaries::chosen(), extra)
+    }
+
+    /// The same with an engine of one's own choice.
+    #[must_use]
+    pub fn with(title: &str, driver: Driver, binaries: Binaries, extra: &[&str]) -> Self {
         let rival = match driver {
             Driver::Vswitch => Rival::Vswitch,
             Driver::Bridge => Rival::LinuxBridge,
@@ -65,7 +71,7 @@ impl World {
         let outside = lab.host_with("out", HostOptions::unconfigured().number(99));
         let wire = lab.wire(&outside);
         connect_outside(&lab, &outside);
-        let engine = Engine::start(lab.switch_ns(), lab.scratch(), extra);
+        let engine = Engine::start_as(binaries, lab.switch_ns(), lab.scratch(), extra);
         if driver == Driver::Vswitch {
             let switch = lab.switch_mut();
             switch.options_mut().docker_plugin = Some(engine.plugins().join("vswitch.sock"));

@@ -119,6 +119,7 @@ fn jumped(world: &World, before: &[String; 3]) -> String {
     assert_eq!(after[2], before[2], "Docker has no such chain for IPv6");
     let docker = world.lab.switch().status().docker_user.expect("it is said");
     assert_eq!((docker.iptables, docker.ip6tables), (DockerUserChain::Jump, DockerUserChain::NoChain));
+    assert!(!world.lab.switch().log().contains("drops"), "{}", world.lab.switch().log());
     let said = world.lab.switch().ok(&["status"]);
     assert!(said.contains("docker-user  iptables: jump in place, ip6tables: no such chain"), "{said}");
     // Somebody takes it away: it is said, or it is back already.
