@@ -128,7 +128,7 @@ fn name_servers(lab: &Lab, ips: &[&str]) {
     let last = format!("{}:53]", ips.last().expect("a server"));
     let is_it = |line: &&str| line.contains("other names are asked of these");
     until("the switch to notice", SOON, || {
-        lab.switch().log().lines().filter(is_it).last().is_some_and(|line| line.contains(&last)).then_some(())
+        lab.switch().log().lines().rfind(is_it).is_some_and(|line| line.contains(&last)).then_some(())
     });
 }
 
