@@ -14,6 +14,7 @@ use vswitch_common::limits;
 
 use crate::api::client::DEFAULT_SOCKET;
 use crate::api::error::{ApiError, ErrorCode};
+use crate::api::types::DockerUser;
 use crate::engine;
 
 /// Read when no other file is named, and only if it is there.
@@ -35,6 +36,8 @@ pub struct Config {
     pub docker_plugin: Option<PathBuf>,
     /// Where the Docker engine answers, which is asked for the names of containers.
     pub docker_engine: PathBuf,
+    /// What is done with Docker's chain for others.
+    pub docker_user: DockerUser,
     /// Sizes of its tables.
     pub limits: Limits,
 }
@@ -127,6 +130,7 @@ impl Default for Config {
             tc_attach: TcAttach::default(),
             docker_plugin: Some("/run/docker/plugins/vswitch.sock".into()),
             docker_engine: engine::DEFAULT_SOCKET.into(),
+            docker_user: DockerUser::default(),
             limits: Limits::default(),
         }
     }
@@ -147,6 +151,8 @@ pub struct Overrides {
     pub docker_plugin: Option<Option<PathBuf>>,
     /// See [`Config::docker_engine`].
     pub docker_engine: Option<PathBuf>,
+    /// See [`Config::docker_user`].
+    pub docker_user: Option<DockerUser>,
     /// See [`Config::log`].
     pub log: Option<LogLevel>,
     /// See [`Config::tc_attach`].
@@ -186,6 +192,7 @@ impl Config {
             docker_engine: absolute(
                 said.docker_engine.or(file.docker_engine).unwrap_or(default.docker_engine),
             ),
+            docker_user: said.docker_user.or(file.docker_user).unwrap_or(default.docker_user),
             limits: Limits {
                 fdb_entries: file.limits.fdb_entries.unwrap_or(default.limits.fdb_entries),
                 ports: file.limits.ports.unwrap_or(default.limits.ports),
@@ -207,6 +214,7 @@ struct ConfigFile {
     tc_attach: Option<TcAttach>,
     docker_plugin: Option<PathBuf>,
     docker_engine: Option<PathBuf>,
+    docker_user: Option<DockerUser>,
     limits: LimitsInFile,
 }
 

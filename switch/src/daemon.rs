@@ -182,6 +182,7 @@ async fn open(config: &Config, handle: Handle, view: Arc<View>) -> Result<(Contr
         handle,
         view,
         limits: config.limits,
+        docker_user: config.docker_user,
         paths,
     };
     Ok((Controller::open(open).await?, rings))

@@ -33,7 +33,7 @@ pub use port::{
     PortStats, StormKind,
 };
 pub use publish::{PortRange, PortRangeError, Protocol, Publish, PublishFilter, PublishTextError};
-pub use status::{FdbStatus, Kernel, Limit, Paths, Status};
+pub use status::{DockerUser, DockerUserChain, DockerUserStatus, FdbStatus, Kernel, Limit, Paths, Status};
 pub use trace::{
     FrameTextError, HookTrace, Trace, TraceDelivery, TraceLearning, TraceSpec, TraceStage, TraceVerdict,
     TraceWithheld,

@@ -20,7 +20,7 @@ Examples:
   vswitch show --docker-engine /run/podman/podman.sock")]
 pub(super) struct ShowOptions {
     /// Socket of a Docker engine that knows its containers' names; none is no error [default: /run/docker.sock]
-    #[arg(long, value_name = "SOCKET")]
+    #[arg(long, value_name = "SOCKET", alias = "engine")]
     docker_engine: Option<PathBuf>,
 }
 

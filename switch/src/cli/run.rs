@@ -9,6 +9,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::failure::Failure;
 use crate::api::error::{ApiError, ErrorCode};
+use crate::api::types::DockerUser;
 use crate::config::{Config, ConfigError, LogLevel, Overrides, TcAttach};
 use crate::daemon;
 
@@ -24,6 +25,7 @@ Prints `ready SOCKET` once it serves. On SIGTERM or Ctrl-C it leaves, and the po
 Examples:
   vswitch run
   vswitch run --log debug --no-docker-plugin
+  vswitch run --docker-user leave
   vswitch run --config /etc/vswitch/lab.toml
   vswitch run --socket /run/lab.sock --state-dir /var/lib/lab --bpffs /sys/fs/bpf/lab")]
 pub(super) struct RunOptions {
@@ -33,8 +35,12 @@ pub(super) struct RunOptions {
     #[arg(long, value_name = "P", conflicts_with = "no_docker_plugin")]
     docker_plugin: Option<PathBuf>,
     /// Socket of the Docker engine, asked for the names of containers [default: /run/docker.sock]
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "SOCKET", alias = "engine")]
     docker_engine: Option<PathBuf>,
+    /// Docker's chain DOCKER-USER, where dockerd drops what its own networks do not expect: a jump out of it into a chain of
+    /// vswitch's, or left alone, with a warning of what to type [default: jump]
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "jump|leave")]
+    docker_user: Option<DockerUser>,
     /// Be no Docker plugin
     #[arg(long)]
     no_docker_plugin: bool,
@@ -91,6 +97,7 @@ impl RunOptions {
         Config::load(Overrides {
             docker_plugin: plugin,
             docker_engine: self.docker_engine,
+            docker_user: self.docker_user,
             log: self.log,
             tc_attach: self.tc_attach,
             ..overrides

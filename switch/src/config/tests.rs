@@ -20,13 +20,14 @@ fn an_empty_file_leaves_the_defaults() {
 #[test]
 fn the_file_overrides_the_defaults() {
     let text = "socket = '/a/s'\nstate_dir = '/b'\nbpffs = '/c'\nlog = 'debug'\ntc_attach = 'clsact'\n\
-                docker_plugin = '/d'\ndocker_engine = '/e'\n[limits]\nfdb_entries = 1000\nports = 10\nnetworks = 2\nstation_moves = 5\n";
+                docker_plugin = '/d'\ndocker_engine = '/e'\ndocker_user = 'leave'\n[limits]\nfdb_entries = 1000\nports = 10\nnetworks = 2\nstation_moves = 5\n";
     let expected = Config {
         paths: Paths { socket: "/a/s".into(), state_dir: "/b".into(), bpffs: "/c".into() },
         log: LogLevel::Debug,
         tc_attach: TcAttach::Clsact,
         docker_plugin: Some("/d".into()),
         docker_engine: "/e".into(),
+        docker_user: DockerUser::Leave,
         limits: Limits { fdb_entries: 1000, ports: 10, networks: 2, station_moves: 5 },
     };
     assert_eq!(load(text).expect("a configuration"), expected);
@@ -70,6 +71,7 @@ fn what_is_not_known_or_out_of_range_is_refused_by_its_place() {
         ("[limits]\nport = 3\n", "line 2: unknown field `port`"),
         ("socket = ", "line 1"),
         ("log = 'loud'", "line 1"),
+        ("\ndocker_user = 'go'", "line 2: unknown variant `go`, expected `jump` or `leave`"),
         ("\n\n[limits]\nports = -1", "line 4"),
         ("[limits]\nports = 65536", "limits.ports is 65536: give 1 to 8191"),
         ("[limits]\nfdb_entries = 0", "limits.fdb_entries is 0"),

@@ -20,7 +20,7 @@ use super::view::View;
 use super::{Controller, Live, datapath_failed, guards, store_failed};
 use crate::api::error::ApiError;
 use crate::api::handle::Handle;
-use crate::api::types::{Done, HookChoice, Paths, Reply};
+use crate::api::types::{DockerUser, Done, HookChoice, Paths, Reply};
 use crate::config::Limits;
 use crate::datapath::{Adopted, Datapath, Known, Target, TcMode};
 use crate::error::chain;
@@ -45,6 +45,8 @@ pub struct Open {
     pub view: Arc<View>,
     /// Sizes of the tables.
     pub limits: Limits,
+    /// What is done with Docker's chain for others.
+    pub docker_user: DockerUser,
     /// For `status`.
     pub paths: Paths,
 }
@@ -86,6 +88,7 @@ impl Controller {
             multicast: Watch::default(),
             firewall: Firewall::default(),
             idle: super::docker::Idle::default(),
+            passage: super::docker::Way::new(open.docker_user),
         };
         controller.multicast.identity = controller.identity();
         controller.adopt().await?;

@@ -17,6 +17,7 @@ use crate::api::error::{ApiError, ErrorCode};
 use crate::api::types::docker::{Answer, Call};
 
 pub(super) use mend::Idle;
+pub(super) use passage::Way;
 
 /// Most endpoints, and most leases of one subnet: as many as there can be ports.
 const ENDPOINTS_MOST: usize = 65_535;

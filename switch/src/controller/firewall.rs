@@ -23,6 +23,8 @@ const NO_WAY_OUT: &str = "LINK";
 pub(super) struct Firewall {
     looked: Option<(Instant, u32)>,
     warnings: BTreeMap<String, Vec<String>>,
+    /// Nobody is to look before a network that is being made has the way that Docker's networks get.
+    pub(super) is_held: bool,
 }
 
 impl Firewall {
@@ -61,6 +63,9 @@ impl Controller {
 
     /// Looks at once.
     pub(super) async fn look_at_firewall(&mut self) {
+        if self.firewall.is_held {
+            return;
+        }
         // Asked first: what changes meanwhile is seen the next time.
         let Ok(generation) = self.netlink.ruleset_generation().await else { return };
         let found = match survey(&self.table()).await {

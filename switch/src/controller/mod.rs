@@ -171,6 +171,8 @@ pub struct Controller {
     firewall: Firewall,
     /// What of Docker's has been of no use, and since when.
     idle: docker::Idle,
+    /// The way of Docker's networks past what dockerd drops.
+    passage: docker::Way,
 }
 
 impl Controller {

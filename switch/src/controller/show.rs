@@ -125,6 +125,7 @@ impl Controller {
             hooks: ports.map(|port| (port.link.clone(), hook_mode(port.attached))).collect(),
             limits: limits.collect(),
             events_lost: self.datapath.lost().map_err(failed)?,
+            docker_user: Some(self.passage_status()),
             warnings: self.firewall.warnings(),
             paths: self.paths.clone(),
         })

@@ -10,8 +10,8 @@ use vswitch_common::fdb::FdbKey;
 
 use super::*;
 use crate::api::types::{
-    FdbFlush, FdbKeySpec, FdbSpec, HookChoice, NetworkChange, NetworkSpec, PortSpec, PortVlan, Publish,
-    VlanMode,
+    DockerUser, FdbFlush, FdbKeySpec, FdbSpec, HookChoice, NetworkChange, NetworkSpec, PortSpec, PortVlan,
+    Publish, VlanMode,
 };
 use crate::datapath::Adopted;
 use crate::datapath::faulty::{Faulty, Held};
@@ -179,6 +179,7 @@ async fn start(netlink: &Netlink, folder: &Path, datapath: Faulty) -> Result<Con
         handle,
         view: Arc::default(),
         limits: Limits::default(),
+        docker_user: DockerUser::default(),
         paths: Paths { state_dir: folder.display().to_string(), ..Paths::default() },
     };
     Controller::open(open).await

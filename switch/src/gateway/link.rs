@@ -100,6 +100,9 @@ pub async fn ensure(netlink: &Netlink, gateway: &GatewayState, mtu: u32) -> Resu
         let address = LinkAddress { address: pool.gateway, prefix_len: pool.subnet.prefix_len() };
         netlink.add_address(link.index, address).await?;
     }
+    if has_ipv6(gateway) {
+        netlink.deliver_to_loopback6(link.index).await?;
+    }
     Ok(())
 }
 
@@ -120,10 +123,15 @@ fn is_ours(link: &Link, gateway: &GatewayState) -> bool {
     link.kind == LinkKind::Veth && link.mac == gateway.mac
 }
 
+fn has_ipv6(gateway: &GatewayState) -> bool {
+    gateway.pools.iter().any(|pool| pool.gateway.is_ipv6())
+}
+
 /// Switches of the host's end. A gateway is a router, not a host that listens to one; and 127.0.0.1 may be a published
-/// address (`nat` sees to it that nobody on the network can send to or from it).
+/// address (`nat` sees to it that nobody on the network can send to or from it). What `route_localnet` is for that address,
+/// a route of our own is for ::1.
 fn switches(gateway: &GatewayState) -> Vec<(String, &'static str)> {
-    let has_ipv6 = gateway.pools.iter().any(|pool| pool.gateway.is_ipv6());
+    let has_ipv6 = has_ipv6(gateway);
     let of = |family: &str, key: &str| format!("{family}/conf/{}/{key}", gateway.link);
     let mut switches = vec![
         (of("ipv6", "disable_ipv6"), if has_ipv6 { "0" } else { "1" }),

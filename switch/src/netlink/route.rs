@@ -1,10 +1,22 @@
-//! Where the way out of the host is.
+//! Where the way out of the host is, and how answers to `::1` find it.
 
+use std::io;
+use std::net::Ipv6Addr;
+
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteType};
+use rtnetlink::packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteType,
+};
 
 use super::{LinkIndex, Netlink, NetlinkError};
+
+/// `RT_TABLE_LOCAL` of `linux/rtnetlink.h`.
+const TABLE_LOCAL: u8 = 255;
+
+/// The metric of routes to `::1` by a link is this and the link's index: none counts before the loopback's own, 0.
+const LOOPBACK_METRIC: u32 = 1_024;
 
 /// A default route of the main table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +51,30 @@ impl Netlink {
         }
         Ok(routes)
     }
+
+    /// Has what comes in by a link for `::1` delivered to the host, which the kernel else does for the loopback alone
+    /// (`rt6_need_strict` of net/ipv6/route.c). That can only be an answer whose address conntrack put back: a packet that
+    /// arrives with `::1` is dropped before (`ip6_rcv_core`). A link that has the route is fine.
+    ///
+    /// # Errors
+    /// [`NetlinkError::NoSuchLink`], [`NetlinkError::Link`].
+    pub async fn deliver_to_loopback6(&self, index: LinkIndex) -> Result<(), NetlinkError> {
+        let mut message = RouteMessage::default();
+        message.header.address_family = AddressFamily::Inet6;
+        message.header.destination_prefix_length = 128;
+        message.header.table = TABLE_LOCAL;
+        message.header.protocol = RouteProtocol::Static;
+        message.header.kind = RouteType::Local;
+        message.attributes = vec![
+            RouteAttribute::Destination(RouteAddress::Inet6(Ipv6Addr::LOCALHOST)),
+            RouteAttribute::Oif(index.0),
+            RouteAttribute::Priority(LOOPBACK_METRIC.saturating_add(index.0)),
+        ];
+        match self.ask_ack_with(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL).await {
+            Err(source) if source.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            done => done.map_err(|source| NetlinkError::of_link("route ::1 to", index, source)),
+        }
+    }
 }
 
 fn default_route(answer: &RouteNetlinkMessage) -> Option<DefaultRoute> {
@@ -70,6 +106,27 @@ fn default_route(answer: &RouteNetlinkMessage) -> Option<DefaultRoute> {
 #[cfg(test)]
 mod tests {
     use crate::netlink::scratch::{Scratch, index};
+
+    #[test]
+    fn answers_to_loopback_are_delivered_by_each_link_and_others_by_the_loopback() {
+        let Some(ns) = Scratch::new() else { return };
+        ns.ip("link set dev lo up");
+        for link in ["ha", "hb"] {
+            ns.ip(&format!("link add {link} type veth peer name {link}-far"));
+            ns.ip(&format!("link set dev {link}-far up"));
+            ns.ip(&format!("link set dev {link} up"));
+        }
+        ns.block_on(async |netlink| {
+            for link in ["ha", "hb", "ha"] {
+                netlink.deliver_to_loopback6(index(&netlink, link).await).await.unwrap();
+            }
+        });
+        let routes = ns.ip("-6 route show table local to ::1");
+        for link in ["lo", "ha", "hb"] {
+            assert_eq!(routes.matches(&format!("local ::1 dev {link} ")).count(), 1, "{routes}");
+        }
+        assert!(ns.ip("-6 route get ::1").contains("dev lo "));
+    }
 
     #[test]
     fn the_default_route_that_counts_comes_first() {

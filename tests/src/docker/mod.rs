@@ -4,6 +4,7 @@
 //! for the machine: when that goes, dockerd, containerd and every container go with it, as in a power failure. `/run` is
 //! private, so that several engines never meet, and `/run/docker/plugins` is a folder of the lab's.
 
+mod binaries;
 mod container;
 mod image;
 mod machine;
@@ -19,8 +20,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+pub use binaries::Binaries;
 pub use image::IMAGE;
-pub use world::{Driver, Left, MACHINE, OUTSIDE, World};
+pub use world::{Driver, Left, MACHINE, MACHINE6, OUTSIDE, OUTSIDE6, World};
 
 use crate::machine::Machine;
 use crate::namespace::Namespace;
@@ -37,6 +39,7 @@ pub struct Engine {
     machine: Option<Machine>,
     starts: u32,
     extra: Vec<String>,
+    binaries: Binaries,
     namespace: Arc<Namespace>,
     scratch: Arc<Scratch>,
 }
@@ -49,9 +52,24 @@ impl Engine {
     /// When there is no dockerd, or it does not serve in time; then with its log.
     #[must_use]
     pub fn start(namespace: &Arc<Namespace>, scratch: &Arc<Scratch>, extra: &[&str]) -> Self {
+        Self::start_as(Binaries::chosen(), namespace, scratch, extra)
+    }
+
+    /// The same with an engine of one's own choice.
+    ///
+    /// # Panics
+    /// As [`Engine::start`].
+    #[must_use]
+    pub fn start_as(
+        binaries: Binaries,
+        namespace: &Arc<Namespace>,
+        scratch: &Arc<Scratch>,
+        extra: &[&str],
+    ) -> Self {
         let extra = extra.iter().map(ToString::to_string).collect();
         let (namespace, scratch) = (namespace.clone(), scratch.clone());
-        let mut engine = Self { dockerd: None, machine: None, starts: 0, extra, namespace, scratch };
+        let mut engine =
+            Self { dockerd: None, machine: None, starts: 0, extra, binaries, namespace, scratch };
         engine.start_again();
         image::import(&engine);
         engine
@@ -76,7 +94,10 @@ impl Engine {
         let plugins = self.plugins();
         let machine =
             self.machine.get_or_insert_with(|| machine::start(&self.namespace, &self.scratch, &plugins));
-        let mut dockerd = Process::start(machine.command("dockerd").args(self.arguments()), &log);
+        let mut command = machine.command("dockerd");
+        // Of its own kind are also containerd, runc and the rest, which it looks for there.
+        command.env("PATH", self.binaries.search_path());
+        let mut dockerd = Process::start(command.args(self.arguments()), &log);
         let ready = poll(START_TIME, || {
             let is_ready = self.docker(&["version"]).status.success();
             (is_ready || dockerd.status().is_some()).then_some(is_ready)
@@ -123,16 +144,6 @@ impl Engine {
         pairs.chain(self.extra.iter().cloned()).collect()
     }
 
-    /// What `dockerd --version` says.
-    ///
-    /// # Panics
-    /// When there is no dockerd.
-    #[must_use]
-    pub fn version() -> String {
-        let output = Command::new("dockerd").arg("--version").output().expect("dockerd is installed");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    }
-
     /// The network namespace it runs in.
     #[must_use]
     pub fn namespace(&self) -> &Arc<Namespace> {
@@ -163,7 +174,7 @@ impl Engine {
     /// Such a command, to be run.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(client());
+        let mut command = Command::new(self.binaries.client());
         command.arg("--host").arg(self.host_url()).args(arguments).stdin(Stdio::null());
         // What the user's own client is configured to is no part of the test.
         command.env("DOCKER_CONFIG", self.folder().join("client"));
@@ -281,10 +292,4 @@ impl Drop for Engine {
         }
         self.power_off();
     }
-}
-
-/// Docker's CLI: the distribution's, which is as old as its dockerd, before one that was put beside it.
-fn client() -> &'static str {
-    const DISTRIBUTION: &str = "/usr/bin/docker";
-    if std::path::Path::new(DISTRIBUTION).is_file() { DISTRIBUTION } else { "docker" }
 }

@@ -9,7 +9,7 @@ mod shape;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Driver, World};
+use super::{Binaries, Driver, World};
 
 /// One step.
 pub struct Step {
@@ -83,10 +83,10 @@ const fn short_of(title: &'static str, run: fn(&mut World)) -> Step {
     Step { title, run, expected: Expected::BridgeAlone }
 }
 
-/// Runs steps with a driver.
+/// Runs steps with a driver and an engine.
 #[must_use]
-pub fn run(driver: Driver, steps: Vec<Step>) -> Vec<Outcome> {
-    let mut world = World::new(driver.name(), driver, &[]);
+pub fn run(driver: Driver, binaries: &Binaries, steps: Vec<Step>) -> Vec<Outcome> {
+    let mut world = World::with(driver.name(), driver, binaries.clone(), &[]);
     world.numbered("net", 3, &[]);
     world.numbered("two", 4, &[]);
     let mut outcomes = Vec::new();

@@ -1,10 +1,10 @@
 //! What a Docker engine's networks are tried in: a machine with a way out, and a host out there that knows nothing of the
 //! networks behind it. The same with vswitch as the driver, and with Docker's own bridge driver.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use super::Engine;
+use super::{Binaries, Engine};
 use crate::hooks::Hooks;
 use crate::lab::{Host, HostOptions, Lab, Wire};
 use crate::namespace::Namespace;
@@ -15,6 +15,10 @@ use crate::wait::{SOON, until};
 pub const MACHINE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 /// See [`MACHINE`].
 pub const OUTSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+/// The same two by IPv6.
+pub const MACHINE6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
+/// See [`MACHINE6`].
+pub const OUTSIDE6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2));
 
 /// Who makes Docker's networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +57,12 @@ impl World {
     /// Starts everything; `extra` are further arguments of dockerd.
     #[must_use]
     pub fn new(title: &str, driver: Driver, extra: &[&str]) -> Self {
+        Self::with(title, driver, Binaries::chosen(), extra)
+    }
+
+    /// The same with an engine of one's own choice.
+    #[must_use]
+    pub fn with(title: &str, driver: Driver, binaries: Binaries, extra: &[&str]) -> Self {
         let rival = match driver {
             Driver::Vswitch => Rival::Vswitch,
             Driver::Bridge => Rival::LinuxBridge,
@@ -61,7 +71,7 @@ impl World {
         let outside = lab.host_with("out", HostOptions::unconfigured().number(99));
         let wire = lab.wire(&outside);
         connect_outside(&lab, &outside);
-        let engine = Engine::start(lab.switch_ns(), lab.scratch(), extra);
+        let engine = Engine::start_as(binaries, lab.switch_ns(), lab.scratch(), extra);
         if driver == Driver::Vswitch {
             let switch = lab.switch_mut();
             switch.options_mut().docker_plugin = Some(engine.plugins().join("vswitch.sock"));
@@ -181,12 +191,13 @@ fn connect_outside(lab: &Lab, outside: &Host) {
     lab.switch_ns().sysctl("ipv4/ip_forward", "0");
     lab.switch_ns().ip(&[
         "addr add 192.0.2.1/24 dev out0",
+        "addr add 2001:db8::1/64 dev out0 nodad",
         "link set dev out0 up",
         "route add default via 192.0.2.2",
     ]);
     let there = outside.namespace();
     let configured = there.ip_json(&["-4", "addr", "show", "dev", "eth0"]).to_string().contains("192.0.2.2");
     if !configured {
-        there.ip(&["addr add 192.0.2.2/24 dev eth0"]);
+        there.ip(&["addr add 192.0.2.2/24 dev eth0", "addr add 2001:db8::2/64 dev eth0 nodad"]);
     }
 }

@@ -14,6 +14,7 @@ pub(super) const WORDS: &[&str] = &[
     "log = \"debug\"\n",
     "tc_attach = \"clsact\"\n",
     "docker_plugin = \"none\"\n",
+    "docker_user = \"leave\"\n",
     "[limits]\n",
     "fdb_entries = 64\n",
     "ports = 8191\n",

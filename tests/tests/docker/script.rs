@@ -1,12 +1,12 @@
 //! The script of people's Docker commands with vswitch as the driver, and the table of what came of it with both.
 
-use vswitch_tests::docker::{Driver, script, table};
+use vswitch_tests::docker::{Binaries, Driver, script, table};
 
 /// Runs one chapter with vswitch.
 #[track_caller]
 fn chapter(number: usize) {
     let (_, steps) = script::chapters().swap_remove(number);
-    let outcomes = script::run(Driver::Vswitch, steps);
+    let outcomes = script::run(Driver::Vswitch, &Binaries::chosen(), steps);
     let is_good =
         |outcome: &script::Outcome| outcome.missed.is_none() == outcome.expected.of(Driver::Vswitch);
     let missed: Vec<_> = outcomes.into_iter().filter(|outcome| !is_good(outcome)).collect();

@@ -9,3 +9,4 @@ mod nat;
 mod publish;
 mod segments;
 mod tools;
+mod upstreams;

@@ -40,7 +40,7 @@ fn world_with_upstream(title: &str) -> (Lab, Host) {
 }
 
 /// A name server outside that knows `example.test`, and a name with an answer too long for UDP.
-fn serve_outside(lab: &mut Lab, outside: &Host, name: &str, extra: &[&str]) {
+pub(crate) fn serve_outside(lab: &mut Lab, outside: &Host, name: &str, extra: &[&str]) {
     let long: Vec<String> = (0..200).map(|n| format!("--host-record=long.test,198.51.100.{n}")).collect();
     let pid = format!("--pid-file={}", lab.scratch().path(&format!("{name}.pid")).display());
     let mut arguments = vec![
@@ -113,17 +113,23 @@ fn other_names_are_asked_of_the_hosts_servers_also_from_within() {
     }
     // Too long for UDP: cut there, and whole by TCP, which dig turns to by itself.
     assert_eq!(dig(&a, gateway, &["long.test"]).len(), 200);
-    // resolv.conf changes under way.
+    // The first is not there, the second is.
     outside.namespace().ip(&["addr add 192.0.2.3/24 dev eth0"]);
-    let resolv = lab.scratch().path("resolv.conf");
-    std::fs::write(&resolv, "nameserver 192.0.2.222\nnameserver 192.0.2.3\n").expect("writable");
-    assert_eq!(
-        dig(&a, gateway, &["example.test"]),
-        ["198.51.100.7"],
-        "the first is not there, the second is"
-    );
-    std::fs::write(&resolv, "").expect("writable");
-    assert!(dig_in_full(&a, gateway, &["example.test"]).contains("status: SERVFAIL"));
+    name_servers(&lab, &["192.0.2.222", "192.0.2.3"]);
+    assert_eq!(dig(&a, gateway, &["example.test"]), ["198.51.100.7"]);
+    name_servers(&lab, &["192.0.2.222"]);
+    assert!(dig_in_full(&a, gateway, &["+time=5", "example.test"]).contains("status: SERVFAIL"));
+}
+
+/// Writes the lab's resolv.conf in place, and waits until the switch has noticed.
+fn name_servers(lab: &Lab, ips: &[&str]) {
+    let text: String = ips.iter().map(|ip| format!("nameserver {ip}\n")).collect();
+    std::fs::write(lab.scratch().path("resolv.conf"), text).expect("writable");
+    let last = format!("{}:53]", ips.last().expect("a server"));
+    let is_it = |line: &&str| line.contains("other names are asked of these");
+    until("the switch to notice", SOON, || {
+        lab.switch().log().lines().rfind(is_it).is_some_and(|line| line.contains(&last)).then_some(())
+    });
 }
 
 #[test]
@@ -132,9 +138,8 @@ fn hostile_queries_do_not_keep_others_from_their_answers() {
     network(&lab, "blue", 0, &[]);
     let (a, b) = (guest(&mut lab, "ann", "blue", 0), guest(&mut lab, "bob", "blue", 0));
     let [gateway, _] = gateways(0);
-    let resolv = lab.scratch().path("resolv.conf");
     // A server that never answers.
-    std::fs::write(&resolv, "nameserver 192.0.2.222\n").expect("writable");
+    name_servers(&lab, &["192.0.2.222"]);
     let _open: Vec<_> = a.run(|| {
         let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
         let query = [0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 4, b'n', b'o', b'n', b'e', 0, 0, 1, 0, 1];

@@ -10,6 +10,7 @@ use vswitch_tests::world::{
 };
 
 const LOCALHOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+const LOCALHOST6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
 
 /// Publishes by TCP and UDP.
 fn publish(lab: &Lab, network: &str, ports: &str) {
@@ -39,10 +40,11 @@ fn a_published_port_is_reached_from_everywhere_and_sees_its_clients() {
     // From outside, with the real address.
     assert_seen(outside.namespace(), HOST, 8080, OUTSIDE);
     assert_seen(outside.namespace(), HOST6, 8080, OUTSIDE6);
-    // From the host by its addresses; 127.0.0.1 cannot be answered, so it is the gateway there.
+    // From the host by its addresses; 127.0.0.1 and ::1 cannot be answered, so it is the gateway there.
     assert_seen(&ns, HOST, 8080, HOST);
     assert_seen(&ns, HOST6, 8080, HOST6);
     assert_seen(&ns, LOCALHOST, 8080, gateway);
+    assert_seen(&ns, LOCALHOST6, 8080, gateway6);
     assert_seen(&ns, gateway, 8080, gateway);
     // From the same network, from the very host, and from another network.
     for client in [&a, &b] {
@@ -81,6 +83,9 @@ fn ranges_lead_port_by_port_and_host_addresses_are_told_apart() {
     assert_seen(outside.namespace(), [192, 0, 2, 7].into(), 80, OUTSIDE);
     assert_seen(lab.switch_ns(), LOCALHOST, 81, gateways(0)[0]);
     assert_unreachable(outside.namespace(), HOST, 81);
+    publish(&lab, "web", &format!("[::1]:81:[{}]:80", b.ipv6()));
+    assert_seen(lab.switch_ns(), LOCALHOST6, 81, gateways(0)[1]);
+    assert_unreachable(outside.namespace(), HOST6, 81);
     // Somebody outside who sends to 127.0.0.1 by way of the host gets nowhere.
     outside.namespace().ip(&["route add 127.0.0.2 via 192.0.2.1 dev eth0"]);
     outside.namespace().sysctl("ipv4/conf/eth0/route_localnet", "1");
@@ -89,8 +94,27 @@ fn ranges_lead_port_by_port_and_host_addresses_are_told_apart() {
     lab.switch_mut().restart();
     assert_seen(outside.namespace(), HOST, 8002, OUTSIDE);
     let shown: Vec<serde_json::Value> = lab.switch().json(&["publish", "ls", "--network", "web"]);
-    assert_eq!(shown.len(), 12);
+    assert_eq!(shown.len(), 14);
     assert_eq!(shown[0]["host_ports"], "8000-8002");
+}
+
+#[test]
+fn nobody_on_a_network_reaches_the_hosts_loopback() {
+    let (mut lab, _outside) = world("publish");
+    network(&lab, "web", 0, &[]);
+    let a = guest(&mut lab, "a", "web", 0);
+    let shown = lab.switch().json::<Vec<vswitch::api::types::Network>>(&["network", "inspect", "web"]);
+    let gateway = shown[0].gateway.as_ref().expect("a gateway").mac;
+    let ours = lab.switch_ns().run(|| std::net::UdpSocket::bind("[::]:6000").expect("a free port"));
+    ours.set_read_timeout(Some(Duration::from_millis(500))).expect("a socket");
+    let [_, IpAddr::V6(gateway6)] = gateways(0) else { panic!("IPv6 comes second") };
+    let loopback = std::net::Ipv6Addr::LOCALHOST;
+    for (from, to, is_heard) in
+        [(a.ipv6(), gateway6, true), (a.ipv6(), loopback, false), (loopback, gateway6, false)]
+    {
+        a.inject(&frame::ipv6_udp((a.mac(), from, 4_000), (gateway, to, 6_000), b"?"));
+        assert_eq!(ours.recv_from(&mut [0; 64]).is_ok(), is_heard, "from {from} to {to}");
+    }
 }
 
 #[test]
@@ -111,7 +135,6 @@ fn what_cannot_be_published_is_refused_with_the_reason() {
         ("web", "80:10.77.0.254:80".to_owned(), "invalid-argument", "10.77.0.254"),
         ("web", format!("80-81:{target}:80"), "invalid-argument", "as many"),
         ("web", format!("203.0.113.9:80:{target}:80"), "invalid-argument", "203.0.113.9"),
-        ("web", format!("[::1]:80:[{}]:80", a.ipv6()), "invalid-argument", "::1"),
         ("web", format!("192.0.2.1:80:[{}]:80", a.ipv6()), "invalid-argument", "version"),
         ("dark", "80:10.77.1.2:80".to_owned(), "invalid-argument", "internal"),
         ("default", "80:10.77.1.2:80".to_owned(), "invalid-argument", "no subnet"),

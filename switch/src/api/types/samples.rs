@@ -156,6 +156,12 @@ pub(crate) fn status() -> Status {
         hooks: [("veth0".to_string(), HookMode::Tcx)].into(),
         limits: vec![Limit { name: "fdb".to_string(), entries: 65_536, memory_bytes: 6_553_600 }],
         events_lost: 0,
+        docker_user: Some(DockerUserStatus {
+            choice: DockerUser::Jump,
+            needed: true,
+            iptables: DockerUserChain::Jump,
+            ip6tables: DockerUserChain::NoChain,
+        }),
         warnings: vec!["network blue: chain forward drops".to_string()],
         paths: Paths::default(),
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::port::HookMode;
@@ -34,6 +35,9 @@ pub struct Status {
     pub limits: Vec<Limit>,
     /// Events the kernel could not hand up because the controller was behind.
     pub events_lost: u64,
+    /// The jump out of Docker's chain for others; absent from an older controller.
+    #[serde(default)]
+    pub docker_user: Option<DockerUserStatus>,
     /// What does not work as it should, and what to do about it: a line each.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -48,6 +52,46 @@ pub struct Kernel {
     pub release: String,
     /// Features by name: `tcx`, `xdp_native`, `redirect_peer`, `bpf_loop`, …
     pub features: BTreeMap<String, bool>,
+}
+
+/// What is done with `DOCKER-USER`, the chain that Docker has for others, so that Docker's networks have a way out where
+/// dockerd drops what it did not expect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum DockerUser {
+    /// A jump into a chain of our own stands there while a network of Docker's needs it.
+    #[default]
+    Jump,
+    /// Nothing is written: what drops is warned of, with the command that helps.
+    Leave,
+}
+
+/// What is with `DOCKER-USER`: what was chosen, and what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DockerUserStatus {
+    /// `vswitch run --docker-user`.
+    pub choice: DockerUser,
+    /// Whether a network of Docker's that is not internal needs a way past what dockerd drops.
+    pub needed: bool,
+    /// The IPv4 chain.
+    pub iptables: DockerUserChain,
+    /// The IPv6 chain.
+    pub ip6tables: DockerUserChain,
+}
+
+/// What of the chain was there when it was looked at last, at most some seconds ago.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DockerUserChain {
+    /// Nobody looked: no network of Docker's needs it, or it is left alone.
+    #[default]
+    Unknown,
+    /// Docker has no such chain, and so drops nothing, or its iptables has gone.
+    NoChain,
+    /// It is there, without our jump.
+    NoJump,
+    /// Our jump is in it.
+    Jump,
 }
 
 /// How full the FDB is.

@@ -2,7 +2,7 @@
 
 use super::port::hook_mode;
 use super::{list, pairs, yes_no};
-use crate::api::types::Status;
+use crate::api::types::{DockerUser, DockerUserChain, DockerUserStatus, Status};
 
 /// What the controller is and how it fares.
 pub(in crate::cli) fn status(status: &Status) -> String {
@@ -21,6 +21,7 @@ pub(in crate::cli) fn status(status: &Status) -> String {
         ("state", status.paths.state_dir.clone()),
         ("pins", status.paths.bpffs.clone()),
     ];
+    rows.extend(status.docker_user.map(|docker| ("docker-user", docker_user(docker))));
     rows.extend(status.warnings.iter().map(|warning| ("warning", warning.clone())));
     let limits = status.limits.iter();
     rows.extend(limits.map(|limit| {
@@ -31,6 +32,23 @@ pub(in crate::cli) fn status(status: &Status) -> String {
     }));
     rows.extend(status.hooks.iter().map(|(port, mode)| ("hook", format!("{port} {}", hook_mode(*mode)))));
     pairs(rows)
+}
+
+/// Whether our jump is in Docker's chain for others.
+fn docker_user(docker: DockerUserStatus) -> String {
+    let chain = |found| match found {
+        DockerUserChain::Unknown => "not looked at",
+        DockerUserChain::NoChain => "no such chain",
+        DockerUserChain::NoJump => "no jump",
+        DockerUserChain::Jump => "jump in place",
+    };
+    match (docker.choice, docker.needed) {
+        (DockerUser::Leave, _) => "left alone".to_owned(),
+        (DockerUser::Jump, false) => "no jump: no network of Docker's needs one".to_owned(),
+        (DockerUser::Jump, true) => {
+            format!("iptables: {}, ip6tables: {}", chain(docker.iptables), chain(docker.ip6tables))
+        }
+    }
 }
 
 fn uptime(seconds: u64) -> String {
@@ -60,6 +78,7 @@ mod tests {
             "fdb          2 of 65536 entries",
             "limit        fdb 65536 entries 6400 KiB",
             "hook         veth0 tcx",
+            "docker-user  iptables: jump in place, ip6tables: no such chain",
             "warning      network blue: chain forward drops",
         ] {
             assert!(text.lines().any(|found| found == line), "{text} lacks {line:?}");

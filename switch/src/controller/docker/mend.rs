@@ -24,8 +24,6 @@ pub(in crate::controller) struct Idle {
     endpoints: BTreeMap<String, Instant>,
     leases: BTreeMap<(String, IpAddr), Instant>,
     pools: BTreeMap<String, Instant>,
-    /// When the host's rules were looked at last.
-    pub(super) passage: Option<Instant>,
 }
 
 /// What became of an endpoint's link.
@@ -49,6 +47,10 @@ impl Controller {
             {
                 self.let_go(&id, false).await;
             }
+        }
+        if self.state.docker.has_passage {
+            // The rules may have gone meanwhile, or be left alone from now on.
+            self.ensure_passage().await;
         }
     }
 

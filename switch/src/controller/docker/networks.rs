@@ -37,7 +37,11 @@ impl Controller {
             labels: labels.into_iter().collect(),
             ..NetworkSpec::default()
         };
-        self.network_create(spec).await?;
+        // What its way through Docker's chain lets pass is not to be warned of.
+        self.firewall.is_held = true;
+        let created = self.network_create(spec).await;
+        self.firewall.is_held = false;
+        created?;
         let options = wish.options;
         let network = DockerNetwork {
             name: name.clone(),
@@ -55,6 +59,7 @@ impl Controller {
             return Err(error);
         }
         self.ensure_passage().await;
+        self.look_at_firewall().await;
         Ok(Answer::Done)
     }
 

@@ -1,20 +1,36 @@
-//! Keeping Docker's networks a way past Docker's own forward policy (`gateway::passage` says why and how).
+//! Keeping Docker's networks a way past Docker's own forward policy (`gateway::passage` says why and how), unless the operator
+//! wants nothing written outside our own table.
 
 use std::time::{Duration, Instant};
 
 use super::super::Controller;
+use crate::api::types::{DockerUser, DockerUserChain, DockerUserStatus};
 use crate::error::chain;
 use crate::gateway::passage::{self, Found, TOOLS};
 
 /// How often to look whether somebody flushed the host's rules, or dockerd has started.
 const PERIOD: Duration = Duration::from_secs(10);
 
+/// What is chosen and what was found.
+#[derive(Debug)]
+pub(in crate::controller) struct Way {
+    choice: DockerUser,
+    /// When the host's rules were looked at last, and what each of [`TOOLS`] found.
+    looked: Option<Instant>,
+    found: [Option<Found>; TOOLS.len()],
+}
+
+impl Way {
+    pub(in crate::controller) fn new(choice: DockerUser) -> Self {
+        Self { choice, looked: None, found: [None; TOOLS.len()] }
+    }
+}
+
 impl Controller {
     /// Opens or closes the way, as the networks that Docker has now need it.
     pub(super) async fn ensure_passage(&mut self) {
         let links: Vec<String> = self.passage_links();
-        self.idle.passage = Some(Instant::now());
-        if links.is_empty() {
+        if links.is_empty() || self.passage.choice == DockerUser::Leave {
             return self.close_passage().await;
         }
         if !self.state.docker.has_passage {
@@ -25,32 +41,41 @@ impl Controller {
                 return tracing::warn!(error = chain(&error), "cannot open a way past Docker's rules");
             }
         }
+        let name = self.passage_chain();
         for tool in TOOLS {
-            if passage::look(tool, &self.passage_chain()).await == Found::NoDocker {
+            if passage::look(tool, &name).await == Found::NoDocker {
                 continue;
             }
-            if let Err(error) = passage::open(tool, &self.passage_chain(), &links).await {
+            if let Err(error) = passage::open(tool, &name, &links).await {
                 tracing::warn!(error = chain(&error), "cannot open a way past Docker's rules");
             }
         }
+        self.look_at_passage().await;
     }
 
     /// At each tick: mends what others removed.
     pub(super) async fn mend_passage(&mut self, now: Instant) {
-        let is_due = self.idle.passage.is_none_or(|last| now.duration_since(last) >= PERIOD);
-        if !is_due || self.state.docker.networks.is_empty() {
+        let is_due = self.passage.looked.is_none_or(|last| now.duration_since(last) >= PERIOD);
+        if !is_due || self.state.docker.networks.is_empty() || self.passage.choice == DockerUser::Leave {
             return;
         }
-        self.idle.passage = Some(now);
-        for tool in TOOLS {
-            if passage::look(tool, &self.passage_chain()).await == Found::Closed {
-                return self.ensure_passage().await;
-            }
+        self.look_at_passage().await;
+        if self.passage.found.contains(&Some(Found::Closed)) {
+            self.ensure_passage().await;
         }
+    }
+
+    async fn look_at_passage(&mut self) {
+        let name = self.passage_chain();
+        for (found, tool) in self.passage.found.iter_mut().zip(TOOLS) {
+            *found = Some(passage::look(tool, &name).await);
+        }
+        self.passage.looked = Some(Instant::now());
     }
 
     /// Takes the way away again.
     pub(in crate::controller) async fn close_passage(&mut self) {
+        self.passage = Way::new(self.passage.choice);
         if !self.state.docker.has_passage {
             return;
         }
@@ -58,6 +83,18 @@ impl Controller {
             passage::close(tool, &self.passage_chain()).await;
         }
         self.state.docker.has_passage = false;
+    }
+
+    /// For `status`.
+    pub(in crate::controller) fn passage_status(&self) -> DockerUserStatus {
+        let [iptables, ip6tables] = self.passage.found.map(|found| match found {
+            None => DockerUserChain::Unknown,
+            Some(Found::NoDocker) => DockerUserChain::NoChain,
+            Some(Found::Closed) => DockerUserChain::NoJump,
+            Some(Found::Open) => DockerUserChain::Jump,
+        });
+        let needed = !self.passage_links().is_empty();
+        DockerUserStatus { choice: self.passage.choice, needed, iptables, ip6tables }
     }
 
     fn passage_links(&self) -> Vec<String> {

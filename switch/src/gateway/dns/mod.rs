@@ -6,6 +6,8 @@
 mod answer;
 mod server;
 mod upstream;
+mod resolv;
+mod follow;
 
 use std::collections::HashMap;
 use std::net::IpAddr;

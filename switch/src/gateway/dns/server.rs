@@ -59,6 +59,7 @@ pub async fn start(
     names: CurrentNames,
     upstreams: Arc<Upstreams>,
 ) -> io::Result<Server> {
+    upstreams.follow();
     let shared = Arc::new(Shared {
         names,
         upstreams,

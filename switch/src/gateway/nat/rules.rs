@@ -2,13 +2,13 @@
 //!
 //! | chain | for |
 //! |---|---|
-//! | `guard` | nobody on a network sends to or from 127.0.0.0/8, which its link lets through for published ports |
+//! | `guard` | nobody on a network sends to or from 127.0.0.0/8 and ::1, which its link lets through for published ports |
 //! | `prerouting`, `output` | published ports, from outside and from the host |
 //! | `forward` | a network is reached from outside and from other networks by its published ports only; an internal one not at all |
 //! | `postrouting` | who goes out has the host's address; who meets itself through the gateway has the gateway's |
 //!
 //! A client keeps its address on the way in. Not so where the answer would go past the gateway: from the same network
-//! (the hairpin), and from 127.0.0.1.
+//! (the hairpin), and from 127.0.0.1 and ::1.
 
 use std::net::IpAddr;
 
@@ -115,6 +115,10 @@ impl Rules {
         self.add_chain("guard", NfChainType::Filter, NfHook::Prerouting, RAW);
         for side in ["saddr", "daddr"] {
             self.add("guard", vec![from_network(), is(field("ip", side), loopback()), Statement::Drop(None)]);
+            self.add(
+                "guard",
+                vec![from_network(), is(field("ip6", side), loopback6()), Statement::Drop(None)],
+            );
         }
     }
 
@@ -132,7 +136,7 @@ impl Rules {
         for publish in publishes {
             let daddr = || field(family(publish.target_ip.is_ipv4()), "daddr");
             let rest = || vec![to_port(publish.protocol, publish.host_ports), to_target(publish)];
-            // From outside nobody reaches 127.0.0.1, published or not. And a packet from ::1 cannot leave its link.
+            // From outside nobody reaches 127.0.0.1 or ::1, published or not.
             let (mut outside, mut inside) = match publish.host_ip {
                 Some(ip) if ip.is_loopback() => (None, vec![is(daddr(), text(ip.to_string()))]),
                 Some(ip) => {
@@ -142,10 +146,7 @@ impl Rules {
                 None if publish.target_ip.is_ipv4() => {
                     (Some(vec![is_not(daddr(), loopback()), to_host()]), vec![is_ipv4(), to_host()])
                 }
-                None => {
-                    let clauses = vec![is_not(daddr(), text("::1")), to_host()];
-                    (Some(clauses.clone()), clauses)
-                }
+                None => (Some(vec![is_not(daddr(), loopback6()), to_host()]), vec![is_ipv6(), to_host()]),
             };
             if let Some(mut clauses) = outside.take() {
                 clauses.extend(rest());
@@ -186,8 +187,9 @@ impl Rules {
                 self.add("postrouting", vec![ours(), back, published, masquerade()]);
             }
         }
-        let from_loopback = is(field("ip", "saddr"), loopback());
-        self.add("postrouting", vec![from_loopback, to_network(), Statement::Masquerade(None)]);
+        for from_loopback in [is(field("ip", "saddr"), loopback()), is(field("ip6", "saddr"), loopback6())] {
+            self.add("postrouting", vec![from_loopback, to_network(), Statement::Masquerade(None)]);
+        }
     }
 
     fn add_chain(&mut self, name: &'static str, kind: NfChainType, hook: NfHook, prio: i32) {
@@ -224,6 +226,14 @@ fn to_network() -> Clause {
 
 fn is_ipv4() -> Clause {
     is(meta(nftables::expr::MetaKey::Nfproto), text("ipv4"))
+}
+
+fn is_ipv6() -> Clause {
+    is(meta(nftables::expr::MetaKey::Nfproto), text("ipv6"))
+}
+
+fn loopback6() -> Word {
+    text("::1")
 }
 
 fn loopback() -> Word {

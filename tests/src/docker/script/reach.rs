@@ -1,11 +1,11 @@
 //! Who reaches whom, and as whom.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::shape::reaches;
 use super::{Step, beyond, step};
-use crate::docker::{Driver, Engine, MACHINE, OUTSIDE, World};
+use crate::docker::{Driver, Engine, MACHINE, MACHINE6, OUTSIDE, OUTSIDE6, World};
 use crate::namespace::Namespace;
 use crate::traffic::mirror::{Mirror, assert_seen, assert_unreachable, seen_by_tcp, seen_by_udp};
 use crate::wait::{SOON, until};
@@ -22,6 +22,10 @@ pub(super) fn steps() -> Vec<Step> {
         step(
             "-p: ranges, a host address, UDP, a port of the engine's choice; a taken port is refused",
             published_kinds,
+        ),
+        beyond(
+            "-p by IPv6: from outside with the client's address kept, from the host, from containers",
+            published_ipv6,
         ),
         step("networks do not reach each other", networks_apart),
         step("--internal: no way out, neighbours reached", internal),
@@ -110,6 +114,30 @@ fn published_kinds(world: &mut World) {
     world.engine.remove(&["web", "late"]);
     let again = ["--network", "net", "-p", "8105:80"];
     world.engine.run("late", &again);
+}
+
+fn published_ipv6(world: &mut World) {
+    let ports = ["8080:80", "8080:80/udp", "[::]:8090:80", "[::1]:8091:80"].map(|port| ["-p", port]);
+    let options = [&["--ip6", "fd77:3::33"], ports.as_flattened()].concat();
+    let (_inside, _server) = served(world, &options);
+    let (out, host) = (world.outside.namespace().clone(), world.lab.switch_ns().clone());
+    let itself = IpAddr::from(Ipv6Addr::LOCALHOST);
+    for port in [8080, 8090, 8091] {
+        assert!(seen_by_tcp(&host, itself, port).is_ok(), "::1 port {port}");
+    }
+    assert!(seen_by_tcp(&out, MACHINE6, 8091).is_err(), "a port of ::1 is open outside");
+    assert_seen(&out, MACHINE6, 8080, OUTSIDE6);
+    assert_eq!(seen_by_tcp(&out, MACHINE6, 8090).expect("at every IPv6 address"), OUTSIDE6);
+    assert!(seen_by_tcp(&out, MACHINE, 8090).is_err(), "a port of [::] is open by IPv4");
+    world.engine.run("same", &["--network", "net"]);
+    world.engine.run("other", &["--network", "two"]);
+    for from in [host, world.inside("same"), world.inside("other")] {
+        for answer in [seen_by_tcp(&from, MACHINE6, 8080), seen_by_udp(&from, MACHINE6, 8080)] {
+            assert!(answer.is_ok(), "{MACHINE6} port 8080 from {}: {answer:?}", from.name());
+        }
+    }
+    world.engine.remove(&["web"]);
+    assert_unreachable(&out, MACHINE6, 8080);
 }
 
 fn networks_apart(world: &mut World) {
