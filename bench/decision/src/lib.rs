@@ -1,5 +1,5 @@
 //! The pure decision put together on the host: the functions of `vswitch-common` in the order in which
-//! `switch-ebpf/src/pipeline.rs` asks them, over values that its maps would have given. `benches/` times it by verdict.
+//! `switch-ebpf/src/pipeline.rs` asks them, over values that its maps would have given. `by_verdict.rs` times it.
 //!
 //! Left out are the maps, the kernel's helpers and the carrying out: all of that together is what `verdict-…` of `cargo xtask
 //! bench` measures in the kernel. A change that makes a decision slower shows here first, and without root.
