@@ -10,9 +10,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use vswitch_common::frame::ethertype;
 use vswitch_common::limits::PUNTS_PER_PORT_S;
-use vswitch_tests::frame::{arp_request, insert_tag, ipv4_udp};
+use vswitch_tests::frame::{arp_request, ipv4_udp};
 use vswitch_tests::program::{A, B, Fixture, Hook, MacAddr, plain, station};
 
 use crate::cpu::{self, Awake};
@@ -50,8 +49,8 @@ enum Ports {
     Plain,
     /// A is guarded.
     Guarded,
-    /// Both are trunks of [`VID`].
-    Trunks,
+    /// Both are access ports of VLAN [`VID`].
+    Access,
 }
 
 impl Verdict {
@@ -75,10 +74,11 @@ pub(crate) const VERDICTS: &[Verdict] = &[
     }),
     Verdict::new(Metric::less("verdict-guarded", "forward IPv4 from a guarded port", "ns"), || ipv4_from(IP))
         .with(Ports::Guarded),
-    Verdict::new(Metric::less("verdict-vlan", "forward within a VLAN, from trunk to trunk", "ns"), || {
-        insert_tag(&plain(station(2), station(1)), ethertype::VLAN, VID)
-    })
-    .with(Ports::Trunks),
+    Verdict::new(
+        Metric::less("verdict-vlan", "forward within a VLAN, from access port to access port", "ns"),
+        || plain(station(2), station(1)),
+    )
+    .with(Ports::Access),
     Verdict::new(
         Metric::less("verdict-drop", "drop: the destination is behind the ingress port", "ns"),
         || plain(station(1), station(1)),
@@ -107,7 +107,7 @@ fn ipv4_from(ip: Ipv4Addr) -> Vec<u8> {
     ipv4_udp((station(1), ip, 1), (station(2), Ipv4Addr::new(10, 0, 0, 2), 2), &[0; 18])
 }
 
-/// The VLAN of trunks.
+/// The VLAN of access ports.
 const VID: u16 = 10;
 
 /// The address that A is given where it is guarded.
@@ -140,13 +140,10 @@ pub(crate) fn play(plan: &Plan, record: &mut Record) {
 fn arrange(fixture: &mut Fixture, ports: Ports) {
     fixture.reset();
     for (port, number) in [(A, 1), (B, 2)] {
-        let hello = plain(station(number), station(number));
-        if ports == Ports::Trunks {
-            fixture.make_vlan_aware(port, 0, &[VID]);
-            fixture.tc(port, &insert_tag(&hello, ethertype::VLAN, VID));
-        } else {
-            fixture.tc(port, &hello);
+        if ports == Ports::Access {
+            fixture.make_vlan_aware(port, VID, &[]);
         }
+        fixture.tc(port, &plain(station(number), station(number)));
     }
     if ports == Ports::Guarded {
         fixture.guard(A, station(1), &[IpAddr::V4(IP)]);
