@@ -120,6 +120,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     std::fs::create_dir_all(bench.join(report::FOLDER))?;
     record.save(&path)?;
     report::write(&record, &bench)?;
+    if let Some(baseline) = verdicts::baseline(Path::new(env!("CARGO_MANIFEST_DIR")))? {
+        verdicts::say_slower(&record, &baseline);
+    }
     println!("{}", bench.join("RESULTS.md").display());
     let failures = record.gaps.iter().filter(|gap| gap.is_failure).count();
     ensure!(failures == 0, "{failures} kinds of work failed for a rival: the end of RESULTS.md says which");

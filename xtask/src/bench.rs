@@ -1,4 +1,5 @@
 //! `cargo xtask bench`: optimised builds of switch and bench, then the bench itself, which has the arguments.
+//! `cargo xtask bench criterion` is another: the pure decision alone, without root and without a kernel's part in it.
 
 use std::path::PathBuf;
 
@@ -14,12 +15,22 @@ pub(crate) struct Arguments {
     /// The most telling figures only: five minutes
     #[arg(long)]
     quick: bool,
-    /// Which kinds of work, by part of their names, and further options of the bench after `--`
+    /// Which kinds of work, by part of their names, and further options of the bench after `--`; `criterion` alone measures
+    /// the pure decision by verdict, with criterion's own options behind it
     #[arg(value_name = "FILTER", allow_hyphen_values = true, trailing_var_arg = true)]
     rest: Vec<String>,
 }
 
+/// The kind of work that is no part of the bench.
+const CRITERION: &str = "criterion";
+
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if let Some((CRITERION, options)) =
+        arguments.rest.split_first().map(|(first, rest)| (first.as_str(), rest))
+    {
+        let package = ["--package", "vswitch-decision-bench", "--"];
+        return run_command(cargo("bench").args(package).args(options));
+    }
     need_root("bench", "it makes network namespaces and loads programs into the kernel")?;
     let switch = build::binary(true)?;
     run_command(cargo("build").args(["--release", "--package", "vswitch-bench"]))?;

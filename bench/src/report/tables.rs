@@ -10,7 +10,7 @@ use crate::scale::Curve;
 use crate::statistics::{Summary, short};
 use crate::targets::{Choice, Standing, TARGETS};
 use crate::traffic::WORKS;
-use crate::verdicts::{Baseline, VERDICTS};
+use crate::verdicts::{Baseline, SLOWER, VERDICTS};
 
 /// Rivals that others are compared with in the tables.
 const BASES: [&str; 5] = ["veth", "bridge", "docker0", "other-xdp", "other-tc"];
@@ -148,6 +148,9 @@ fn verdicts(page: &mut String, record: &Record, baseline: Option<&Baseline>) {
             let Some(summary) = Summary::of(values.iter().flatten().copied()) else { continue };
             let accepted = baseline.and_then(|baseline| baseline.get(verdict.metric.key)?.get(hook).copied());
             let (accepted, ratio) = match accepted {
+                Some(ns) if summary.median > ns * SLOWER => {
+                    (short(ns), format!("**{}**", short(summary.median / ns)))
+                }
                 Some(ns) => (short(ns), short(summary.median / ns)),
                 None => ("–".to_owned(), "–".to_owned()),
             };
@@ -158,7 +161,8 @@ fn verdicts(page: &mut String, record: &Record, baseline: Option<&Baseline>) {
     if !rows.is_empty() {
         page.push_str(
             "\n## The programs alone\nNanoseconds of a frame of 60 bytes in the kernel program, by `BPF_PROG_TEST_RUN`, beside \
-             the accepted ones of [baseline.json](baseline.json), which are of the machine that the commit names.\n\n\
+             the accepted ones of [baseline.json](baseline.json), which are of the machine that the commit names; what is dearer by a \
+             fifth or more is bold.\n\n\
              | verdict | hook | ns | accepted | ratio |\n|---|---|---|---|---|\n",
         );
         page.push_str(&rows);

@@ -83,9 +83,21 @@ pub struct PortConfig {
     pub domain: u16,
     /// VLAN of untagged frames; 0 is none.
     pub pvid: u16,
+    /// Says nothing of this port: the slot of a link whose index has this slot's number as its low bits, see [`near`]; 0 is
+    /// none. A hint, true only where that slot has the link's `ifindex`.
+    pub near: u16,
     /// Padding, zero.
-    pub pad: [u16; 3],
+    pub pad: [u16; 2],
 }
+
+/// The slot where [`PortConfig::near`] is about this link.
+#[inline(always)]
+#[must_use]
+pub const fn near(ifindex: u32) -> PortId {
+    PortId((ifindex & (crate::limits::PORTS - 1)) as u16)
+}
+
+const _: () = assert!(crate::limits::PORTS.is_power_of_two());
 
 impl PortConfig {
     /// A free slot.
@@ -103,7 +115,8 @@ impl PortConfig {
         network: 0,
         domain: 0,
         pvid: 0,
-        pad: [0; 3],
+        near: 0,
+        pad: [0; 2],
     };
 
     /// The limit of a kind of flooded frames.

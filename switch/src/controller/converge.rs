@@ -381,7 +381,8 @@ fn port_config(
         network: network.id,
         domain: network.domain,
         pvid: vlan.pvid.filter(|_| network.vlan_aware).map_or(0, VlanId::get),
-        pad: [0; 3],
+        near: 0,
+        pad: [0; 2],
     }
 }
 

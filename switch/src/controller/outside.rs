@@ -1,5 +1,6 @@
-//! What others do to what is ours: programs detached, pins removed, the bpffs unmounted, the table of rules flushed. No event
-//! tells of it, so each tick looks, at a few system calls a port; and what is found is mended and said.
+//! What others do to what is ours: programs detached, pins removed, the bpffs unmounted, the table of rules flushed. Of pins
+//! and rules a system call or two tell that nothing has changed; of a detached program nothing but its own link does, at a
+//! system call each, so that each tick looks at half of them. What is found is mended and said.
 
 use vswitch_common::port::PortId;
 
@@ -10,8 +11,8 @@ use crate::error::chain;
 use crate::gateway::nat;
 use crate::netlink::{LinkIndex, qdisc};
 
-/// Ports whose attachments are looked at in one tick, some 5 µs each: every port of a full switch within two ticks.
-const LOOKS_A_TICK: usize = 4_096;
+/// Ports whose attachments are all looked at in each tick; of more, half of them, so that a look at each comes within two.
+const LOOKS_A_TICK: usize = 64;
 
 /// The rules as they were when we had made them.
 #[derive(Debug, Default)]
@@ -55,7 +56,9 @@ impl Controller {
     /// Attaches programs again that were detached.
     async fn mend_attachments(&mut self) {
         let attached = self.live.iter().filter(|(_, live)| live.link.is_some() && live.setup.tc.is_some());
-        for slot in self.looks.next(attached.map(|(slot, _)| *slot), LOOKS_A_TICK) {
+        // One more, so that the round is over with the second half.
+        let half = (self.live.len() / 2 + 1).max(LOOKS_A_TICK);
+        for slot in self.looks.next(attached.map(|(slot, _)| *slot), half) {
             let port = PortId(slot);
             let Some(live) = self.live.get(&slot) else { continue };
             let Some(link) = live.link.as_ref().map(|link| link.index) else { continue };

@@ -91,6 +91,7 @@ impl Bpf {
         tables.config.set(0, config, 0).of(abi::map::CONFIG)?;
         // Before the first beat: who was a member in an earlier run need not be one now.
         tables.clear_groups()?;
+        tables.hint_again()?;
         let held = Held::open(&pins);
         let mut bpf = Self { ebpf, tables, pins, held, tc_mode: settings.tc_mode, replaced, traces: 0 };
         bpf.beat()?;
@@ -113,18 +114,15 @@ impl Bpf {
 
 impl Datapath for Bpf {
     fn set_port(&mut self, port: PortId, config: &PortConfig) -> Result<(), DatapathError> {
-        self.tables.ports.set(port.index(), config, 0).of(abi::map::PORTS)
+        self.tables.set_port(port, config)
     }
 
     fn port(&self, port: PortId) -> Result<PortConfig, DatapathError> {
-        self.tables.ports.get(&port.index(), 0).of(abi::map::PORTS)
+        self.tables.port(port)
     }
 
     fn set_link(&mut self, ifindex: u32, port: Option<PortId>) -> Result<(), DatapathError> {
-        match port {
-            Some(port) => self.tables.links.insert(ifindex, port.index(), 0).of(abi::map::LINKS),
-            None => optional(self.tables.links.remove(&ifindex)).of(abi::map::LINKS).map(drop),
-        }
+        self.tables.set_link(ifindex, port)
     }
 
     fn set_target(&mut self, port: PortId, ifindex: Option<u32>) -> Result<(), DatapathError> {

@@ -11,6 +11,7 @@ use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 use vswitch_common::port::PortId;
 
 use super::object::{MAPS, Pins};
+use super::pinwatch::PinWatch;
 use super::{DatapathError, sys};
 
 /// Hooks as in the names of pins.
@@ -31,6 +32,7 @@ pub(super) struct Held {
     mount_point: Option<PathBuf>,
     maps: BTreeMap<PathBuf, OwnedFd>,
     links: BTreeMap<(u16, &'static str), OwnedFd>,
+    watch: PinWatch,
 }
 
 impl Held {
@@ -38,7 +40,12 @@ impl Held {
     pub(super) fn open(pins: &Pins) -> Self {
         let maps = MAPS.iter().map(|name| pins.map(name));
         let maps = maps.filter_map(|pin| sys::open_pinned(&pin).ok().map(|map| (pin, map))).collect();
-        Self { mount_point: mount_point(pins.root()), maps, links: BTreeMap::new() }
+        Self {
+            mount_point: mount_point(pins.root()),
+            maps,
+            links: BTreeMap::new(),
+            watch: PinWatch::default(),
+        }
     }
 
     /// Holds a port's attachment, which has just been pinned. Without a descriptor left it is not held.
@@ -69,19 +76,31 @@ impl Held {
     }
 
     /// Makes pins again that have gone. How many.
-    pub(super) fn mend(&self, pins: &Pins) -> Result<usize, DatapathError> {
+    pub(super) fn mend(&mut self, pins: &Pins) -> Result<usize, DatapathError> {
+        if !self.watch.is_news(&pins.folders()) {
+            return Ok(0);
+        }
         let links = self.links.iter().map(|((port, hook), link)| (pins.link(PortId(*port), hook), link));
         let all = self.maps.iter().map(|(pin, map)| (pin.clone(), map)).chain(links);
         let missing: Vec<_> = all.filter(|(pin, _)| fs::symlink_metadata(pin).is_err()).collect();
         if missing.is_empty() {
             return Ok(0);
         }
+        let made = self.pin_again(pins, &missing).map(|()| missing.len());
+        if made.is_err() {
+            // Tried again with the next look.
+            self.watch = PinWatch::default();
+        }
+        made
+    }
+
+    fn pin_again(&self, pins: &Pins, missing: &[(PathBuf, &OwnedFd)]) -> Result<(), DatapathError> {
         self.mount_again(pins.root())?;
         pins.make_folders()?;
-        for (path, object) in &missing {
+        for (path, object) in missing {
             sys::pin(object, path).map_err(|source| DatapathError::Pin { path: path.clone(), source })?;
         }
-        Ok(missing.len())
+        Ok(())
     }
 
     /// Where there is no bpffs any more, mounts one: whose it was, and which one, nobody can tell.

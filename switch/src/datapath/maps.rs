@@ -23,6 +23,7 @@ use vswitch_common::stats::PortCounters;
 use vswitch_common::trace::{Copied, TraceRecord};
 use vswitch_common::vlan::VlanSet;
 
+use super::near::Hints;
 use super::{DatapathError, FdbPage, MapUse, sys};
 
 /// Entries read in one system call; more than any hash bucket has.
@@ -49,6 +50,7 @@ pub(super) struct Tables {
     pub(super) lost: PerCpuArray<MapData, u64>,
     pub(super) trace: Array<MapData, TraceRecord>,
     pub(super) trace_copies: Array<MapData, Copied>,
+    pub(super) hints: Hints,
 }
 
 impl Tables {
@@ -74,6 +76,7 @@ impl Tables {
             lost: take(ebpf, abi::map::LOST)?,
             trace: take(ebpf, abi::map::TRACE)?,
             trace_copies: take(ebpf, abi::map::TRACE_COPIES)?,
+            hints: Hints::default(),
         })
     }
 }

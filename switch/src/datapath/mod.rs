@@ -15,7 +15,9 @@ mod load;
 mod log;
 mod maps;
 mod migrate;
+mod near;
 mod object;
+mod pinwatch;
 mod sys;
 mod trace;
 

@@ -83,6 +83,11 @@ impl Pins {
         &self.root
     }
 
+    /// The folders that pins are in.
+    pub(super) fn folders(&self) -> [PathBuf; 2] {
+        [self.maps(), self.links()]
+    }
+
     fn maps(&self) -> PathBuf {
         self.root.join("maps")
     }

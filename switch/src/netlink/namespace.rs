@@ -1,16 +1,19 @@
 //! Network namespaces as open files, and running something inside one.
 //!
 //! A namespace belongs to a thread, so work in another one gets a thread of its own that ends with it: nothing that
-//! runs later on a pooled thread can find itself in the wrong place. The open file keeps the namespace alive, which
+//! runs later on a pooled thread can find itself in the wrong place. Work where the caller is has pooled threads, which
+//! spares a thread's making, several times for each port. The open file keeps the namespace alive, which
 //! is why nobody here holds one longer than a call, our own excepted.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, setns};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+use tokio::task::spawn_blocking;
 
 use super::NetlinkError;
 
@@ -61,7 +64,7 @@ impl Namespace {
         &self.file
     }
 
-    /// Runs the closure on a new thread inside the namespace, which may block. Dropping the future does not stop it.
+    /// Runs the closure on another thread, inside the namespace; it may block. Dropping the future does not stop it.
     ///
     /// # Errors
     /// [`NetlinkError::EnterNamespace`]; [`NetlinkError::NamespaceWork`] when the closure panics.
@@ -72,6 +75,9 @@ impl Namespace {
         let inode = self.inode;
         let not_entered = |source| NetlinkError::EnterNamespace { inode, source };
         let permit = THREADS.acquire().await.expect("nobody closes this semaphore");
+        if Self::current()?.inode == inode {
+            return work_here(inode, permit, work).await;
+        }
         let file = self.file.try_clone().map_err(not_entered)?;
         let (tx, rx) = oneshot::channel();
         let thread = move || {
@@ -85,11 +91,27 @@ impl Namespace {
     }
 }
 
-/// Moves the calling thread, unless it is there: our own namespace takes no privilege.
+/// Runs the closure on a pooled thread, which is where the runtime's threads are; nobody ever moves one.
+async fn work_here<T: Send + 'static>(
+    inode: u64,
+    permit: SemaphorePermit<'static>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, NetlinkError> {
+    let pooled = move || {
+        let _permit = permit;
+        let is = Namespace::current()?.inode;
+        let elsewhere = || io::Error::other(format!("a pooled thread is in network namespace {is}"));
+        if is == inode {
+            Ok(work())
+        } else {
+            Err(NetlinkError::EnterNamespace { inode, source: elsewhere() })
+        }
+    };
+    spawn_blocking(pooled).await.map_err(|_| NetlinkError::NamespaceWork { inode })?
+}
+
+/// Moves the calling thread.
 fn enter(file: &OwnedFd, inode: u64) -> Result<(), NetlinkError> {
-    if Namespace::current()?.inode == inode {
-        return Ok(());
-    }
     setns(file, CloneFlags::CLONE_NEWNET)
         .map_err(|errno| NetlinkError::EnterNamespace { inode, source: errno.into() })
 }
