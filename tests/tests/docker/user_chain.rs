@@ -124,6 +124,6 @@ fn jumped(world: &World, before: &[String; 3]) -> String {
     assert!(said.contains("docker-user  iptables: jump in place, ip6tables: no such chain"), "{said}");
     // Somebody takes it away: it is said, or it is back already.
     world.lab.switch_ns().output("iptables", &["-D", "DOCKER-USER", "-j", &chain]);
-    until("the jump to be back", SOON * 2, || (rules(world)[1] == after[1]).then_some(()));
+    until("the jump to be back", SOON, || (rules(world)[1] == after[1]).then_some(()));
     chain
 }

@@ -11,18 +11,23 @@ use crate::gateway::passage::{self, Found, TOOLS};
 /// How often to look whether somebody flushed the host's rules, or dockerd has started.
 const PERIOD: Duration = Duration::from_secs(10);
 
+/// The same where the number of nftables' generation says that somebody changed something; the older iptables has none.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// What is chosen and what was found.
 #[derive(Debug)]
 pub(in crate::controller) struct Way {
     choice: DockerUser,
     /// When the host's rules were looked at last, and what each of [`TOOLS`] found.
     looked: Option<Instant>,
+    /// The generation of the rules before that look.
+    generation: Option<u32>,
     found: [Option<Found>; TOOLS.len()],
 }
 
 impl Way {
     pub(in crate::controller) fn new(choice: DockerUser) -> Self {
-        Self { choice, looked: None, found: [None; TOOLS.len()] }
+        Self { choice, looked: None, generation: None, found: [None; TOOLS.len()] }
     }
 }
 
@@ -55,8 +60,12 @@ impl Controller {
 
     /// At each tick: mends what others removed.
     pub(super) async fn mend_passage(&mut self, now: Instant) {
-        let is_due = self.passage.looked.is_none_or(|last| now.duration_since(last) >= PERIOD);
-        if !is_due || self.state.docker.networks.is_empty() || self.passage.choice == DockerUser::Leave {
+        if self.state.docker.networks.is_empty() || self.passage.choice == DockerUser::Leave {
+            return;
+        }
+        let generation = self.netlink.ruleset_generation().await.ok();
+        let period = if generation == self.passage.generation { PERIOD } else { PAUSE };
+        if self.passage.looked.is_some_and(|last| now.duration_since(last) < period) {
             return;
         }
         self.look_at_passage().await;
@@ -67,6 +76,8 @@ impl Controller {
 
     async fn look_at_passage(&mut self) {
         let name = self.passage_chain();
+        // Asked first: what changes meanwhile is seen the next time.
+        self.passage.generation = self.netlink.ruleset_generation().await.ok();
         for (found, tool) in self.passage.found.iter_mut().zip(TOOLS) {
             *found = Some(passage::look(tool, &name).await);
         }
