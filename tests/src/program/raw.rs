@@ -5,7 +5,7 @@ use std::path::Path;
 use aya::Pod;
 use aya::maps::{Array, Map, MapData};
 use vswitch_common::abi::{self, Bucket, SwitchConfig};
-use vswitch_common::port::PortId;
+use vswitch_common::port::{PortConfig, PortId};
 
 /// Handles to them.
 pub(super) struct RawMaps {
@@ -14,6 +14,7 @@ pub(super) struct RawMaps {
     snoop_buckets: Array<MapData, Bucket>,
     storms: Array<MapData, u64>,
     config: Array<MapData, SwitchConfig>,
+    ports: Array<MapData, PortConfig>,
 }
 
 impl RawMaps {
@@ -25,6 +26,7 @@ impl RawMaps {
             snoop_buckets: open(folder, abi::map::SNOOP_BUCKETS),
             storms: open(folder, abi::map::STORMS),
             config: open(folder, abi::map::CONFIG),
+            ports: open(folder, abi::map::PORTS),
         }
     }
 
@@ -34,6 +36,13 @@ impl RawMaps {
 
     pub(super) fn set_config(&mut self, config: &SwitchConfig) {
         self.config.set(0, config, 0).expect("an array has all its places");
+    }
+
+    /// Has the hint in a slot name another one. What it named.
+    pub(super) fn set_hint(&mut self, at: PortId, near: u16) -> u16 {
+        let config = self.ports.get(&at.index(), 0).expect("the caller knows the slot");
+        self.ports.set(at.index(), PortConfig { near, ..config }, 0).expect("as above");
+        config.near
     }
 
     pub(super) fn set_heartbeat(&mut self, at_ns: u64) {

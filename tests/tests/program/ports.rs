@@ -32,6 +32,25 @@ fn each_member_but_the_ingress_gets_one_copy_unchanged() {
 }
 
 #[test]
+fn a_frame_is_its_links_ports_whatever_the_hint_about_the_link_says() {
+    Fixture::run(3, |fixture| {
+        let right = fixture.set_hint(A, 0);
+        assert_eq!(right, A.0, "the hint that the controller wrote");
+        for (number, hint) in [0, A.0, B.0, C.0, 4_000, u16::MAX].into_iter().enumerate() {
+            fixture.set_hint(A, hint);
+            let source = station(number as u8);
+            fixture.tally();
+            fixture.tc(A, &plain(MacAddr::BROADCAST, source));
+            assert_eq!(fixture.tally().senders(), [B, C], "hint {hint} at tc");
+            assert_eq!(fixture.entry(source).map(|entry| entry.port), Some(A.0), "hint {hint}");
+            assert_eq!(fixture.xdp(B, &plain(source, station(9))).end, End::Redirected, "hint {hint} at XDP");
+            assert_eq!(fixture.tally().senders(), [A], "hint {hint} at XDP");
+        }
+        fixture.set_hint(A, right);
+    });
+}
+
+#[test]
 fn isolated_ports_reach_only_those_that_are_not() {
     Fixture::run(4, |fixture| {
         [A, B].iter().for_each(|port| fixture.set_flags(*port, flag::ISOLATED));
