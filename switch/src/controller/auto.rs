@@ -1,7 +1,7 @@
 //! When a veth whose hook is the switch's choice changes it: a pure decision from what the port's counters show.
 //!
 //! Frames of kernel stacks are best at tc, and a port begins there. Frames that never were socket buffers (another
-//! program's redirect, AF_XDP, DPDK) are best at XDP. A change takes some moments of clear traffic, ten of silence lead
+//! program's redirect, AF_XDP, DPDK) are best at XDP. A change takes some moments of clear traffic, ten without frames born as XDP lead
 //! back, and each return makes the next change wait longer: what swings faster than that stays at tc.
 
 use std::time::Duration;
@@ -18,7 +18,7 @@ const SHARE_FOR_XDP: u64 = 90;
 const SHARE_FOR_TC: u64 = 50;
 /// Samples in a row that must speak for a change.
 const CLEAR_SAMPLES: u32 = 3;
-/// Silent samples in a row that lead back to tc.
+/// Samples without frames born as XDP, most of them silent, that lead back to tc.
 const SILENT_SAMPLES: u32 = 10;
 /// Least time between two samples.
 const SAMPLE: Duration = Duration::from_millis(500);
@@ -105,14 +105,19 @@ impl Watch {
         true
     }
 
+    /// Only frames born as XDP speak for XDP: silence between a stack's bursts takes nothing back of what these have said.
     fn look_at_xdp(&mut self, rate: u64, share: u64, now_ns: u64) -> bool {
-        let is_silent = rate < RATE_SILENT;
-        self.silent = if is_silent { self.silent + 1 } else { 0 };
-        self.clear = if !is_silent && share < SHARE_FOR_TC { self.clear + 1 } else { 0 };
-        let reason = if self.silent >= SILENT_SAMPLES {
-            "auto: back at tc, for what needed XDP has ended".to_owned()
-        } else if self.clear >= CLEAR_SAMPLES {
+        if rate < RATE_SILENT {
+            self.silent += 1;
+        } else if share < SHARE_FOR_TC {
+            self.clear += 1;
+        } else {
+            (self.clear, self.silent) = (0, 0);
+        }
+        let reason = if self.clear >= CLEAR_SAMPLES {
             format!("auto: back at tc, for {} % of {rate} frames/s are a kernel stack's", 100 - share)
+        } else if self.silent + self.clear >= SILENT_SAMPLES {
+            "auto: back at tc, for what needed XDP has ended".to_owned()
         } else {
             return false;
         };
@@ -186,6 +191,24 @@ mod tests {
         let mut port = Port::new();
         port.seconds_until_change(400_000, 400_000);
         assert_eq!(port.seconds_until_change(10, 10), Some(10));
+    }
+
+    #[test]
+    fn bursts_of_a_stack_lead_back_although_there_is_silence_between_them() {
+        let mut port = Port::new();
+        port.seconds_until_change(400_000, 400_000);
+        // Never ten silent seconds, nor three of traffic in a row.
+        let is_back = (0..10).find(|second| port.second(if second % 5 == 0 { 50_000 } else { 0 }, 0));
+        assert_eq!(is_back, Some(9));
+        let mut port = Port::new();
+        port.seconds_until_change(400_000, 400_000);
+        let traffic =
+            [(50_000, 0), (0, 0), (50_000, 0), (400_000, 400_000), (50_000, 0), (0, 0), (50_000, 0)];
+        assert!(
+            !traffic.iter().any(|(frames, born)| port.second(*frames, *born)),
+            "the born ones are still there"
+        );
+        assert!(port.second(50_000, 0));
     }
 
     #[test]
