@@ -75,7 +75,9 @@ pub(crate) fn play(plan: &Plan, rivals: &[Rival], record: &mut Record) {
                 let rival = &rivals[(turn + round) % rivals.len()];
                 rival.wake();
                 let outcome = guarded(|| {
-                    if work.is_born() && rival.begins_anew() {
+                    // Else a stack's traffic would begin at the hook that frames born as XDP led to a moment ago.
+                    let begins_anew = rival.begins_anew();
+                    if work.is_born() && begins_anew {
                         let _before_it_follows = (work.run)(rival, FOLLOWED)?;
                     }
                     (work.run)(rival, plan.time)

@@ -38,9 +38,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.quick {
         bench.arg("--quick");
     }
-    run_command(bench.args(&arguments.rest).env("VSWITCH_BIN", switch))
+    run_command(bench.args(for_the_bench(&arguments.rest)).env("VSWITCH_BIN", switch))
+}
+
+/// Filters and options as the bench takes them: with the `--` between them it would take its options for filters.
+fn for_the_bench(rest: &[String]) -> impl Iterator<Item = &String> {
+    let end = rest.iter().position(|word| word == "--");
+    rest.iter().enumerate().filter(move |(place, _)| Some(*place) != end).map(|(_, word)| word)
 }
 
 fn bench_binary() -> PathBuf {
     build::target_dir().join("release/bench")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_and_options_reach_the_bench_without_what_stands_between_them() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let given = words("tcp born64 -- --rounds 2");
+        assert!(for_the_bench(&given).eq(&words("tcp born64 --rounds 2")));
+        assert!(for_the_bench(&words("tcp")).eq(&words("tcp")));
+    }
 }
