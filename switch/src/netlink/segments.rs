@@ -17,7 +17,7 @@ use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 use serde::{Deserialize, Serialize};
 use vswitch_common::mac::MacAddr;
 
-use super::peer::{Undone, within};
+use super::peer::{Undone, facts, within};
 use super::{Link, LinkIndex, Netlink, NetlinkError, socket};
 
 /// The size that ports get where it is of use, in bytes. Linux takes up to 524,280 (`include/linux/netdevice.h`,
@@ -77,8 +77,10 @@ impl SegmentSizes {
 pub struct EnlargedPair {
     /// Our end.
     pub link: LinkIndex,
-    /// Its address, by which the pair is known again.
+    /// Its address; by this or the other end's the pair is known again.
     pub link_mac: MacAddr,
+    /// The other end's address.
+    pub far_mac: MacAddr,
     /// Its sizes.
     pub near: SegmentSizes,
     /// The other end's.
@@ -92,12 +94,19 @@ pub struct EnlargedPair {
 /// # Errors
 /// Those of [`super::peer::survey`]; [`NetlinkError::NoLargeSegments`] where the kernel has none.
 pub async fn survey(netlink: &Netlink, link: LinkIndex) -> Result<EnlargedPair, NetlinkError> {
-    let (facts, (near, namespace_inode)) =
+    let (far, (near, namespace_inode)) =
         within(netlink, link, None, |_, ours, inode| Ok((ours, inode))).await?;
-    if facts.segments.gso.is_none() || facts.segments.gro.is_none() {
+    if far.segments.gso.is_none() || far.segments.gro.is_none() {
         return Err(NetlinkError::NoLargeSegments { link: near.name.as_str().into() });
     }
-    Ok(EnlargedPair { link, link_mac: near.mac, near: near.segments, far: facts.segments, namespace_inode })
+    Ok(EnlargedPair {
+        link,
+        link_mac: near.mac,
+        far_mac: far.mac,
+        near: near.segments,
+        far: far.segments,
+        namespace_inode,
+    })
 }
 
 /// Enlarges both ends, or does so again.
@@ -120,8 +129,9 @@ pub async fn apply(netlink: &Netlink, was: &EnlargedPair) -> Result<(), NetlinkE
 /// Those of [`survey`], but not that a link is gone.
 pub async fn undo(netlink: &Netlink, was: &EnlargedPair) -> Result<Undone, NetlinkError> {
     match netlink.by_index(was.link).await {
-        Ok(now) if now.mac != was.link_mac => return Ok(Undone::Gone),
-        Ok(_) => {}
+        Ok(now) if now.mac == was.link_mac => {}
+        Ok(_) if facts(netlink, was.link).await.is_ok_and(|far| far.mac == was.far_mac) => {}
+        Ok(_) => return Ok(Undone::Gone),
         Err(error) if error.is_no_such_link() => return Ok(Undone::Gone),
         Err(error) => return Err(error),
     }

@@ -53,6 +53,20 @@ fn sizes_of_the_users_own_come_back_and_larger_ones_stay() {
 }
 
 #[test]
+fn a_pair_whose_end_here_got_another_address_is_put_back_all_the_same() {
+    let Some(ns) = Scratch::new() else { return };
+    ns.ip("link add near type veth peer name far");
+    ns.block_on(async |netlink| {
+        let near = index(&netlink, "near").await;
+        let was = survey(&netlink, near).await.expect("a survey");
+        apply(&netlink, &was).await.expect("enlarged");
+        ns.ip("link set near address 02:00:00:00:00:77");
+        assert_eq!(undo(&netlink, &was).await.expect("undone"), Undone::Restored);
+        assert_eq!(sizes(&netlink, near).await, (LEGACY, LEGACY));
+    });
+}
+
+#[test]
 fn what_has_gone_is_no_error_and_another_link_is_left_alone() {
     let Some(ns) = Scratch::new() else { return };
     ns.ip("link add near type veth peer name far");
