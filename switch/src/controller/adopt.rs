@@ -64,6 +64,7 @@ impl Controller {
             store: open.store,
             state: open.state,
             live: std::collections::BTreeMap::new(),
+            outward: std::collections::BTreeSet::new(),
             view: open.view,
             handle: open.handle,
             neighbours: Neighbours::default(),

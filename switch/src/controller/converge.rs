@@ -136,7 +136,9 @@ impl Controller {
         if chosen.xdp.is_none() || link.kind != LinkKind::Veth {
             return Ok(chosen);
         }
-        let mut survey = match peer::survey(&self.netlink, link.index).await {
+        let earlier = self.state.ports.get(&port.0).and_then(|state| state.preparation.as_ref());
+        let likely = earlier.map(|earlier| earlier.namespace_inode);
+        let mut survey = match peer::survey(&self.netlink, link.index, likely).await {
             Ok(survey) => survey,
             Err(error) => return Ok(Chosen::fallback(&error)),
         };
@@ -208,9 +210,10 @@ impl Controller {
         let live =
             self.live.iter().filter(|(slot, _)| is_other(slot)).filter_map(|(_, live)| live.setup.place);
         let live = live.filter(|other| other.network == place.network).map(|other| other.index);
-        let id = |port: &PortState| self.state.networks.get(&port.network).map(|network| network.id);
+        let network = self.state.networks.iter().find(|(_, network)| network.id == place.network);
+        let is_at = |port: &PortState| network.is_some_and(|(name, _)| port.network == *name);
         let durable = self.state.ports.iter().filter(|(slot, _)| is_other(slot));
-        let durable = durable.filter(|(_, other)| other.ifindex != 0 && id(other) == Some(place.network));
+        let durable = durable.filter(|(_, other)| other.ifindex != 0 && is_at(other));
         let without =
             live.chain(durable.map(|(_, other)| other.place)).map(|index| u32::from(index) + 1).max();
         let without = without.unwrap_or(0);
@@ -237,6 +240,7 @@ impl Controller {
         let is_forwarding = is_forwarding(&link);
         live.link = Some(link.clone());
         live.peer = peer;
+        self.note_outward(port);
         self.view.ports.insert(port.0, link.name.clone());
         let Some(state) = self.state.ports.get_mut(&port.0) else { return Ok(()) };
         let is_new = state.attached.tc.is_none();
@@ -316,6 +320,7 @@ impl Controller {
         live.is_silent = false;
         live.refused_segments = None;
         live.setup = Setup::default();
+        self.note_outward(port);
         if let Some(state) = self.state.ports.get_mut(&port.0) {
             let target = Target { name: name.clone(), ifindex: state.ifindex };
             state.ifindex = 0;

@@ -31,6 +31,7 @@ pub mod state;
 pub mod store;
 mod sweep;
 mod systemd;
+pub mod table;
 pub mod takeover;
 mod trace;
 pub mod upgrade;
@@ -139,6 +140,8 @@ pub struct Controller {
     store: Store,
     state: State,
     live: BTreeMap<u16, Live>,
+    /// Ports with something else than a container behind them.
+    outward: BTreeSet<u16>,
     view: Arc<View>,
     handle: Handle,
     pub(crate) neighbours: Neighbours,

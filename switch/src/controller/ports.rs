@@ -225,6 +225,7 @@ impl Controller {
     fn forget(&mut self, port: PortId) -> Result<(), ApiError> {
         self.state.ports.remove(&port.0);
         self.live.remove(&port.0);
+        self.note_outward(port);
         self.behind.remove(&port.0);
         self.view.ports.remove(&port.0);
         self.save()

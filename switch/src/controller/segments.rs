@@ -90,16 +90,21 @@ impl Controller {
             return Some(WayOut::Gateway);
         }
         let gateway = network.gateway.as_ref().map(|gateway| gateway.port);
-        let others = self
-            .state
-            .ports
-            .iter()
-            .filter(|(slot, port)| port.network == name && **slot != beside.0 && Some(**slot) != gateway);
-        let mut links = others.filter_map(|(slot, _)| self.live.get(slot)).filter_map(|live| {
-            let link = live.link.as_ref()?;
-            leads_elsewhere(link, live.peer.as_ref()).then(|| link.name.clone())
-        });
-        links.next().map(WayOut::Link)
+        let others = self.outward.iter().filter(|slot| **slot != beside.0 && Some(**slot) != gateway);
+        let mut here =
+            others.filter(|slot| self.state.ports.get(*slot).is_some_and(|port| port.network == name));
+        here.next().map(|slot| WayOut::Link(self.link_name(PortId(*slot))))
+    }
+
+    /// Notes whether what is known of the port now leads elsewhere, so that nobody has to ask all ports.
+    pub(super) fn note_outward(&mut self, port: PortId) {
+        let live = self.live.get(&port.0);
+        let link = live.and_then(|live| Some((live.link.as_ref()?, live.peer.as_ref())));
+        if link.is_some_and(|(link, peer)| leads_elsewhere(link, peer)) {
+            self.outward.insert(port.0);
+        } else {
+            self.outward.remove(&port.0);
+        }
     }
 
     /// Whether the port's segments are other than they should be.

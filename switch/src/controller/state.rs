@@ -14,6 +14,7 @@ use vswitch_common::vlan::{VIDS, VlanId};
 
 use super::docker::state::DockerState;
 use super::multicast::MulticastState;
+use super::table::Table;
 use super::takeover::TakeoverState;
 use crate::api::types::{BigTcp, DEFAULT_NETWORK, HookChoice, PortVlan, Publish, StormKind};
 use crate::datapath::{TcMode, XdpMode};
@@ -36,9 +37,9 @@ pub struct State {
     /// [`STATE_VERSION`] of who wrote it.
     pub version: u32,
     /// Networks by name.
-    pub networks: BTreeMap<String, NetworkState>,
+    pub networks: Table<String, NetworkState>,
     /// Ports by slot.
-    pub ports: BTreeMap<u16, PortState>,
+    pub ports: Table<u16, PortState>,
     /// Bridges that are taken over, by name.
     #[serde(default)]
     pub takeovers: BTreeMap<String, TakeoverState>,
@@ -64,8 +65,8 @@ impl Default for State {
         let default = NetworkState { id: 1, domain: 1, ..NetworkState::default() };
         Self {
             version: STATE_VERSION,
-            networks: BTreeMap::from([(DEFAULT_NETWORK.to_owned(), default)]),
-            ports: BTreeMap::new(),
+            networks: BTreeMap::from([(DEFAULT_NETWORK.to_owned(), default)]).into(),
+            ports: Table::default(),
             takeovers: BTreeMap::new(),
             mounted: None,
             publishes: Vec::new(),

@@ -164,9 +164,7 @@ impl Store {
             Err(source) => return Err(StoreError::Io { path, source }),
         };
         let lines = journal::lines_of(&text).map_err(|source| StoreError::Damaged { path, source })?;
-        let mut tables = Tables::take(state);
-        lines.into_iter().for_each(|line| line.apply(&mut tables));
-        tables.give_back(state);
+        Tables::replay(lines, state);
         Ok(())
     }
 
@@ -176,9 +174,9 @@ impl Store {
     /// [`StoreError::Io`]; what is durable is then what was before, but for lines that reached the journal all the same: the
     /// next save writes the document anew.
     pub fn save(&mut self, state: &mut State) -> Result<(), StoreError> {
-        let tables = Tables::take(state);
+        let tables = (std::mem::take(&mut state.ports), std::mem::take(&mut state.networks));
         let rest = serde_json::to_vec(state);
-        tables.give_back(state);
+        (state.ports, state.networks) = tables;
         let failed = |source| StoreError::Io { path: self.folder.join(FILE), source };
         let rest = rest.map_err(|error| failed(error.into()))?;
         // After a failure nobody knows what is in the files: then the document is written anew.
@@ -192,7 +190,7 @@ impl Store {
     }
 
     /// Writes the document whole, with an empty journal behind it.
-    fn write(&self, state: &State, rest: Vec<u8>) -> io::Result<Durable> {
+    fn write(&self, state: &mut State, rest: Vec<u8>) -> io::Result<Durable> {
         let (path, temporary) = (self.folder.join(FILE), self.folder.join(TEMPORARY));
         let journals = self.journals()?;
         let number = journals.iter().max().map_or(0, |number| number + 1);
@@ -250,7 +248,7 @@ impl Durable {
     }
 
     /// Adds a line for each port and network that is not what is durable.
-    fn append(mut self, state: &State) -> io::Result<Self> {
+    fn append(mut self, state: &mut State) -> io::Result<Self> {
         let lines = self.tables.lines_to(state);
         if lines.is_empty() {
             return Ok(self);

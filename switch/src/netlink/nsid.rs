@@ -30,6 +30,8 @@ impl Netlink {
             let mut candidates = tokio::task::spawn_blocking(list)
                 .await
                 .expect("listing files neither panics nor is cancelled");
+            // The newest come last in these lists, and are what most questions are about.
+            candidates.reverse();
             candidates.sort_by_key(|(inode, _)| Some(*inode) != likely);
             for (inode, path) in candidates {
                 if !tried.insert(inode) {

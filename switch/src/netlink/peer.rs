@@ -105,13 +105,18 @@ pub async fn facts(netlink: &Netlink, link: LinkIndex) -> Result<PeerFacts, Netl
     Err(NetlinkError::PeerMoves { link: link.into() })
 }
 
-/// Finds out what preparing the peer would change, and changes nothing.
+/// Finds out what preparing the peer would change, and changes nothing. `likely` is the inode of the namespace where it was
+/// last, which makes the search short.
 ///
 /// # Errors
 /// Those of [`facts`]; [`NetlinkError::NoSuchNamespace`] and others about namespaces;
 /// [`NetlinkError::FixedFeature`] when the peer cannot be prepared.
-pub async fn survey(netlink: &Netlink, link: LinkIndex) -> Result<PeerPreparation, NetlinkError> {
-    let (facts, (ours, inode, tx_queues, changes)) = within(netlink, link, None, |peer, ours, inode| {
+pub async fn survey(
+    netlink: &Netlink,
+    link: LinkIndex,
+    likely: Option<u64>,
+) -> Result<PeerPreparation, NetlinkError> {
+    let (facts, (ours, inode, tx_queues, changes)) = within(netlink, link, likely, |peer, ours, inode| {
         let features = Features::read_here(peer)?;
         let changes = features.changes(peer, &wishes(&features))?;
         let [_, tx, _, combined] = channels::read_here(peer)?.now;
@@ -142,7 +147,7 @@ pub async fn apply(netlink: &Netlink, preparation: &PeerPreparation) -> Result<(
 /// # Errors
 /// Those of [`survey`] and [`apply`].
 pub async fn prepare_for_xdp(netlink: &Netlink, link: LinkIndex) -> Result<PeerPreparation, NetlinkError> {
-    let preparation = survey(netlink, link).await?;
+    let preparation = survey(netlink, link, None).await?;
     apply(netlink, &preparation).await?;
     Ok(preparation)
 }

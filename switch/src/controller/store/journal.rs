@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
+use std::ops::Deref as _;
 
 use serde::{Deserialize, Serialize};
 
 use crate::controller::state::{NetworkState, PortState, State};
+use crate::controller::table::Table;
 
 /// A line: something as it has become, or that it has gone.
 #[derive(Serialize, Deserialize)]
@@ -37,56 +39,54 @@ fn put<K: Ord, V>(table: &mut BTreeMap<K, V>, key: K, value: Option<Box<V>>) {
     }
 }
 
-/// What is journalled; the rest of the state goes into the document alone.
+/// What is durable of the tables that are journalled; the rest of the state goes into the document alone.
 pub(super) struct Tables {
     ports: BTreeMap<u16, PortState>,
     networks: BTreeMap<String, NetworkState>,
 }
 
 impl Tables {
-    /// Those of a state.
-    pub(super) fn of(state: &State) -> Self {
-        Self { ports: state.ports.clone(), networks: state.networks.clone() }
+    /// Those of a state that has been written whole.
+    pub(super) fn of(state: &mut State) -> Self {
+        state.ports.take_touched();
+        state.networks.take_touched();
+        Self { ports: state.ports.deref().clone(), networks: state.networks.deref().clone() }
     }
 
-    /// Takes the tables out of a state, which is then the rest.
-    pub(super) fn take(state: &mut State) -> Self {
-        Self { ports: std::mem::take(&mut state.ports), networks: std::mem::take(&mut state.networks) }
+    /// Brings a state's tables up to date.
+    pub(super) fn replay(lines: Vec<Line>, state: &mut State) {
+        let mut tables = Self::of(state);
+        lines.into_iter().for_each(|line| line.apply(&mut tables));
+        state.ports = tables.ports.into();
+        state.networks = tables.networks.into();
     }
 
-    /// Puts them back.
-    pub(super) fn give_back(self, state: &mut State) {
-        state.ports = self.ports;
-        state.networks = self.networks;
-    }
-
-    /// The lines that make these tables those of `later`.
-    pub(super) fn lines_to(&self, later: &State) -> Vec<Line> {
+    /// The lines that make these tables those of `later`. Only what it has touched is looked at.
+    pub(super) fn lines_to(&self, later: &mut State) -> Vec<Line> {
         let network = |(name, network)| Line::Network { name, network };
         let port = |(slot, port)| Line::Port { slot, port };
-        let mut lines: Vec<Line> = changed(&self.networks, &later.networks).map(network).collect();
-        lines.extend(changed(&self.ports, &later.ports).map(port));
-        lines.extend(gone(&self.ports, &later.ports).map(port));
-        lines.extend(gone(&self.networks, &later.networks).map(network));
-        lines
+        let (networks, gone_networks) = changes(&self.networks, &mut later.networks);
+        let (ports, gone_ports) = changes(&self.ports, &mut later.ports);
+        let lines = networks.into_iter().map(network).chain(ports.into_iter().map(port));
+        lines.chain(gone_ports.into_iter().map(port)).chain(gone_networks.into_iter().map(network)).collect()
     }
 }
 
-/// What `later` has and `before` has not, or has otherwise.
-fn changed<'a, K: Ord + Clone, V: PartialEq + Clone>(
-    before: &'a BTreeMap<K, V>,
-    later: &'a BTreeMap<K, V>,
-) -> impl Iterator<Item = (K, Option<Box<V>>)> + 'a {
-    let differs = |(key, value): &(&K, &V)| before.get(key) != Some(value);
-    later.iter().filter(differs).map(|(key, value)| (key.clone(), Some(Box::new(value.clone()))))
-}
+/// Entries as they have become; none for those that have gone.
+type Changes<K, V> = Vec<(K, Option<Box<V>>)>;
 
-/// What `before` has and `later` has not.
-fn gone<'a, K: Ord + Clone, V>(
-    before: &'a BTreeMap<K, V>,
-    later: &'a BTreeMap<K, V>,
-) -> impl Iterator<Item = (K, Option<Box<V>>)> + 'a {
-    before.keys().filter(|key| !later.contains_key(key)).map(|key| (key.clone(), None))
+/// What `later` has and `before` has not, or has otherwise, and what has gone.
+fn changes<K: Ord + Clone, V: PartialEq + Clone>(
+    before: &BTreeMap<K, V>,
+    later: &mut Table<K, V>,
+) -> (Changes<K, V>, Changes<K, V>) {
+    let touched = later.take_touched().into_iter();
+    let changed = touched.filter(|key| before.get(key) != later.get(key));
+    let change = |key: K| {
+        let value = later.get(&key).cloned().map(Box::new);
+        (key, value)
+    };
+    changed.map(change).partition(|(_, value)| value.is_some())
 }
 
 /// Lines as they are in the file.

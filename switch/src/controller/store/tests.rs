@@ -109,10 +109,14 @@ fn whatever_of_a_save_reached_the_journal_no_port_is_at_a_network_that_is_not_th
     store.save(&mut state).expect("saved");
     let at_red = |link: &str| PortState::new(link.to_owned(), "red".to_owned(), 0, PortOptions::default());
     state.networks.insert("red".to_owned(), network(2));
-    state.ports.extend([(1, at_red("veth1")), (2, at_red("veth2"))]);
+    for (slot, link) in [(1, "veth1"), (2, "veth2")] {
+        state.ports.insert(slot, at_red(link));
+    }
     store.save(&mut state).expect("saved");
     state.networks.remove("red");
-    state.ports.clear();
+    for slot in [1, 2] {
+        state.ports.remove(&slot);
+    }
     store.save(&mut state).expect("saved");
     let path = folder.path().join(format!("{JOURNAL}0"));
     let whole = fs::read(&path).expect("the journal");

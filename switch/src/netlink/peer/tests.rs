@@ -182,7 +182,7 @@ fn looking_at_a_peer_changes_nothing() {
     let before = (here.portrait("ha"), there.portrait("hb"));
     here.block_on(async |netlink| {
         let ha = index(&netlink, "ha").await;
-        let survey = survey(&netlink, ha).await.unwrap();
+        let survey = survey(&netlink, ha, None).await.unwrap();
         assert!(survey.changes.iter().any(|change| change.name == offload::GRO && !change.was));
         assert!(!xdp_features::get(&netlink, ha).await.unwrap().is_some_and(|xdp| xdp.is_redirect_target()));
     });
