@@ -4,6 +4,7 @@
 //! it, also on panic and on SIGINT; what keeps the CPUs awake are threads of this process.
 
 mod cpu;
+mod generator;
 mod machine;
 mod metric;
 mod record;

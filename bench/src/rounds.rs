@@ -78,9 +78,9 @@ pub(crate) fn play(plan: &Plan, rivals: &[Rival], record: &mut Record) {
                     // Else a stack's traffic would begin at the hook that frames born as XDP led to a moment ago.
                     let begins_anew = rival.begins_anew();
                     if work.is_born() && begins_anew {
-                        let _before_it_follows = (work.run)(rival, FOLLOWED)?;
+                        let _before_it_follows = work.run(rival, FOLLOWED)?;
                     }
-                    (work.run)(rival, plan.time)
+                    work.run(rival, plan.time)
                 });
                 rival.rest();
                 report(work, rival.kind, round, outcome, record);

@@ -9,12 +9,20 @@ use vswitch_common::port::PortId;
 use crate::pipeline::{Decision, Ingress, Lesson};
 use crate::{event, flap, maps};
 
-/// What there is to learn. Only looks.
+/// What there is to learn. Only looks. Of a station that was found here lately, nothing, and its entry is not read.
 #[inline(always)]
 pub(crate) fn lesson(decision: &Decision, ingress: Ingress) -> Lesson {
     let key = decision.key(decision.ethernet.source);
+    let recent = maps::Place::of(key, decision.now_ns);
+    if recent.heard_at().0 == ingress.id.0 {
+        return Lesson { learn: Learn::Keep, entry: FdbEntry::NONE };
+    }
     let entry = maps::fdb(key);
     let mut learn = fdb::learn(&entry, ingress.id, ingress.config, decision.now_ns);
+    let is_there = entry.port == ingress.id.0 && fdb::is_current(&entry, ingress.config, decision.now_ns);
+    if learn == Learn::Keep && is_there {
+        recent.note(&entry, decision.now_ns);
+    }
     if learn == Learn::Move && flap::is_held(key, &entry, ingress.id, decision.now_ns) {
         learn = Learn::Refuse;
     }

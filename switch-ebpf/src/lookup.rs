@@ -19,7 +19,16 @@ pub(crate) fn destination(decision: &Decision, ingress: Ingress) -> Packed {
         // The FDB will say so in a moment: the station is where it speaks.
         return out_of(decision, ingress, ingress.id, ingress.config);
     }
-    let entry = maps::fdb(decision.key(decision.ethernet.destination));
+    let key = decision.key(decision.ethernet.destination);
+    let recent = maps::Place::of(key, decision.now_ns);
+    let egress = recent.port();
+    if egress.0 != PortId::NOBODY.0
+        && !port::is_quarantined(egress, decision.now_ns)
+        && let Some(config) = maps::port(egress)
+    {
+        return out_of(decision, ingress, egress, config);
+    }
+    let entry = maps::fdb(key);
     let egress = PortId(entry.port);
     let Some(config) = maps::port(egress) else {
         return Verdict::Flood(decision.domain).pack();
@@ -37,6 +46,7 @@ pub(crate) fn destination(decision: &Decision, ingress: Ingress) -> Packed {
         }
         .pack();
     }
+    recent.note(&entry, decision.now_ns);
     out_of(decision, ingress, egress, config)
 }
 

@@ -6,10 +6,13 @@
 //! | `MOVES` | write | – | – |
 //! | `QUARANTINES` | begin | clears | the last write; a quarantine that begins meanwhile begins again with the next frame in the loop |
 //! | `COUNTERS` `LEARNED` `PUNT_BUCKETS` `SNOOP_BUCKETS` `STORMS` `LOST` | write | reads | – |
+//! | `RECENT` | write | – | any writer: what holds is right, whoever wrote it |
+//! | `SHIFTS` | add to the first | writes the second | – |
 //! | `TRACE` `TRACE_COPIES` | the trace programs write | reads, and runs one at a time | – |
 //! | `FDB` | insert dynamic entries, refresh, move | inserts permanent entries, deletes any | the last write; a station deleted while it speaks is learned again with its next frame |
 //! | `EVENTS` `PUNTS` `SNOOPS` | produce | consumes | – |
 
+mod recent;
 mod stations;
 
 use aya_ebpf::macros::map;
@@ -30,6 +33,7 @@ use vswitch_common::trace::{Copied, TraceRecord};
 use vswitch_common::vlan::VlanSet;
 
 use crate::pipeline::Decision;
+pub(crate) use recent::Place;
 pub(crate) use stations::{
     add_learned, begin_quarantine, dynamic_entries, fdb, fdb_insert, fdb_move, fdb_refresh, is_pinned_to,
     note_move, quarantine,

@@ -120,7 +120,7 @@ fn write(decision: &Decision, ingress: Ingress, end: End) -> u32 {
 fn admitted(decision: &Decision, ingress: Ingress, record: &mut TraceRecord) {
     let to: MacAddr = decision.ethernet.destination;
     record.reach = Reach::Decided as u32;
-    record.source = decision.lesson.entry;
+    record.source = maps::fdb(decision.key(decision.ethernet.source));
     if !to.is_group() {
         record.destination = maps::fdb(decision.key(to));
     }

@@ -4,7 +4,7 @@
 mod live;
 mod sys;
 
-pub use live::{Emitter, Sink, Vary};
+pub use live::{Emitter, Shortcut, Sink, Vary};
 
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};

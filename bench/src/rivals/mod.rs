@@ -18,7 +18,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, Error, Result};
 use vswitch_common::mac::MacAddr;
-use vswitch_tests::bpf::Sink;
+use vswitch_tests::bpf::{Shortcut, Sink};
 use vswitch_tests::frame;
 use vswitch_tests::lab::PortOptions;
 use vswitch_tests::namespace::Namespace;
@@ -47,6 +47,8 @@ const NETWORK: &str = "lan";
 pub(crate) enum Kind {
     /// No switch: a veth pair from station to station, the limit of what can be had.
     Veth,
+    /// No switch either: an XDP program between two pairs that sends whatever comes on, and looks nothing up.
+    Redirect,
     /// The plain Linux bridge.
     Bridge,
     /// docker0 as dockerd leaves it.
@@ -75,8 +77,9 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All, in the order of the tables.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Veth,
+        Self::Redirect,
         Self::Bridge,
         Self::Docker,
         Self::Auto,
@@ -94,6 +97,7 @@ impl Kind {
     pub(crate) const fn key(self) -> &'static str {
         match self {
             Self::Veth => "veth",
+            Self::Redirect => "redirect",
             Self::Bridge => "bridge",
             Self::Docker => "docker0",
             Self::Auto => "auto",
@@ -112,6 +116,9 @@ impl Kind {
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Veth => "a bare veth pair, no switch",
+            Self::Redirect => {
+                "two veth pairs and between them an XDP program that only redirects: a switch cannot do less"
+            }
             Self::Bridge => "the plain Linux bridge, STP and multicast snooping off",
             Self::Docker => "docker0 as dockerd leaves it: its rules, bridge netfilter on, real containers",
             Self::Auto => "vswitch as it comes (`--hook auto`)",
@@ -134,7 +141,7 @@ impl Kind {
             Self::Auto | Self::Big => Some(None),
             Self::Xdp | Self::OtherXdp => Some(Some(Hook::Xdp)),
             Self::Tc | Self::OtherTc => Some(Some(Hook::Tc)),
-            Self::Veth | Self::Bridge | Self::Docker | Self::Ovs | Self::OvsAfxdp => None,
+            Self::Veth | Self::Redirect | Self::Bridge | Self::Docker | Self::Ovs | Self::OvsAfxdp => None,
         }
     }
 
@@ -155,6 +162,12 @@ impl Kind {
         SwitchOptions { launcher: launcher.unwrap_or_default(), ..SwitchOptions::default() }
     }
 
+    /// Whether frames born as XDP into an XDP drop are all that it is there for.
+    #[must_use]
+    pub(crate) const fn is_for_drops_alone(self) -> bool {
+        matches!(self, Self::Redirect)
+    }
+
     /// Whether it reaches out and publishes ports by itself.
     #[must_use]
     const fn has_gateway(self) -> bool {
@@ -165,6 +178,7 @@ impl Kind {
 /// What runs in the switch's namespace.
 enum Engine {
     Nothing,
+    Redirect { _shortcut: Shortcut },
     Bridge { _bridge: Bridge },
     Docker { _engine: docker::Docker },
     Vswitch { switch: Switch },
@@ -206,6 +220,7 @@ impl Rival {
         let outside = kind.has_gateway().then(|| Outside::create(&lab, &switch_ns));
         let (stations, sink, engine) = match kind {
             Kind::Veth => pairs(&lab)?,
+            Kind::Redirect => redirect(&lab, &switch_ns)?,
             Kind::Docker => docker::start(&switch_ns, &scratch)?,
             _ => around(kind, &lab, &switch_ns, &scratch)?,
         };
@@ -275,6 +290,20 @@ fn pairs(lab: &str) -> Result<Built> {
     }
     let sink = Sink::open(&s.namespace, LINK)?;
     Ok(([a, b, x, s], sink, Engine::Nothing))
+}
+
+/// No switch between `a` and `b`, a redirection from `x` to `s`.
+fn redirect(lab: &str, switch_ns: &Arc<Namespace>) -> Result<Built> {
+    let [a, b, x, s] = stations(lab);
+    a.connect(&b.namespace, LINK);
+    b.set_up();
+    for station in [&x, &s] {
+        station.connect(switch_ns, &station.port);
+        switch_ns.ip(&[format!("link set dev {} up", station.port)]);
+    }
+    let sink = Sink::open(&s.namespace, LINK)?;
+    let shortcut = Shortcut::open(switch_ns, &x.port, &s.port)?;
+    Ok(([a, b, x, s], sink, Engine::Redirect { _shortcut: shortcut }))
 }
 
 fn around(kind: Kind, lab: &str, switch_ns: &Arc<Namespace>, scratch: &Arc<Scratch>) -> Result<Built> {

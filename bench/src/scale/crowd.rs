@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use vswitch_common::mac::MacAddr;
 use vswitch_tests::bpf::{Emitter, Sink, Vary};
 use vswitch_tests::frame;
@@ -14,12 +14,9 @@ use vswitch_tests::scratch::{Scratch, unique_name};
 use vswitch_tests::sniff::inject;
 use vswitch_tests::switch::{Bridge, Switch, SwitchOptions};
 
-use crate::cpu;
+use crate::generator;
 use crate::rivals::Kind;
 use crate::station::{LINK, Station};
-
-/// Frames of one call of the generator.
-const CHUNK: u32 = 16 << 10;
 
 /// The switch in the middle.
 pub(super) enum Engine {
@@ -133,11 +130,7 @@ impl Crowd {
     /// Frames a second from `x` that arrive at `s`, in thousands.
     pub(super) fn rate(&self, frame: &[u8], vary: Vary, time: Duration) -> Result<f64> {
         let emitter = Emitter::new(&self.x.namespace, LINK, vary)?;
-        let before = self.sink.count()?;
-        let seconds = emit(&emitter, &self.x, frame, time)?;
-        let arrived = self.sink.count()? - before;
-        ensure!(arrived > 0, "no frame arrived");
-        Ok(arrived as f64 / seconds / 1e3)
+        Ok(generator::rate(&self.x, &emitter, frame, time, || Ok(self.sink.count()?))? / 1e3)
     }
 
     /// Frames that the crowd received so far.
@@ -150,18 +143,6 @@ impl Crowd {
         };
         Ok(text.lines().filter_map(of_line).sum())
     }
-}
-
-/// Emits for a while; the seconds that it took.
-pub(super) fn emit(emitter: &Emitter, from: &Station, frame: &[u8], time: Duration) -> Result<f64> {
-    from.namespace.run(|| {
-        cpu::pin(cpu::CLIENT)?;
-        let start = Instant::now();
-        while start.elapsed() < time {
-            emitter.emit(frame, CHUNK)?;
-        }
-        Ok(start.elapsed().as_secs_f64())
-    })
 }
 
 fn start(kind: Kind, switch_ns: &Arc<Namespace>, scratch: &Arc<Scratch>, extra: &[&str]) -> Result<Engine> {

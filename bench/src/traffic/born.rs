@@ -3,20 +3,17 @@
 //! The generator, the switch and the receiver share one CPU: each batch is carried to its end before the next is made,
 //! so nothing is lost to full rings and the rate is the cost of the whole way. What is received counts.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use vswitch_tests::bpf::{Emitter, Vary};
 use vswitch_tests::frame;
 
 use super::{NotApplicable, Work};
-use crate::cpu;
+use crate::generator;
 use crate::metric::Metric;
 use crate::rivals::{Kind, Rival};
 use crate::station::{LINK, Station};
-
-/// Frames of one call of the generator: some tens of milliseconds.
-const CHUNK: u32 = 16 << 10;
 
 /// UDP port that nobody reads from.
 const PORT: u16 = 9000;
@@ -57,8 +54,7 @@ pub(super) const SMALL_INTO_STACK: Work = Work {
 fn into_drop(rival: &Rival, bytes: usize, time: Duration) -> Result<Vec<f64>> {
     rival.introduce();
     let frame = udp_frame(&rival.x, &rival.s, bytes);
-    let (arrived, seconds) = rate(rival, &frame, time, || Ok(rival.sink.count()?))?;
-    Ok(vec![arrived as f64 / seconds / 1e3])
+    kpps(rival, &frame, time, || Ok(rival.sink.count()?))
 }
 
 fn into_stack(rival: &Rival, time: Duration) -> Result<Vec<f64>> {
@@ -68,8 +64,7 @@ fn into_stack(rival: &Rival, time: Duration) -> Result<Vec<f64>> {
     let to = &rival.b;
     let _socket = to.namespace.run(|| std::net::UdpSocket::bind((to.ip, PORT)))?;
     let frame = udp_frame(&rival.x, to, 64);
-    let (arrived, seconds) = rate(rival, &frame, time, || received_by_ip(to))?;
-    Ok(vec![arrived as f64 / seconds / 1e3])
+    kpps(rival, &frame, time, || received_by_ip(to))
 }
 
 /// IPv4 packets that a station's stack was given.
@@ -86,26 +81,7 @@ fn udp_frame(from: &Station, to: &Station, bytes: usize) -> Vec<u8> {
     frame::ipv4_udp((from.mac, from.ip, PORT), (to.mac, to.ip, PORT), &data)
 }
 
-/// Frames that arrived, and in how many seconds.
-fn rate(
-    rival: &Rival,
-    frame: &[u8],
-    time: Duration,
-    count: impl Fn() -> Result<u64> + Sync,
-) -> Result<(u64, f64)> {
+fn kpps(rival: &Rival, frame: &[u8], time: Duration, count: impl Fn() -> Result<u64>) -> Result<Vec<f64>> {
     let emitter = Emitter::new(&rival.x.namespace, LINK, Vary::Nothing)?;
-    let before = count()?;
-    let seconds = rival.x.namespace.run(|| -> Result<f64> {
-        cpu::pin(cpu::CLIENT)?;
-        let start = Instant::now();
-        while start.elapsed() < time {
-            emitter.emit(frame, CHUNK)?;
-        }
-        Ok(start.elapsed().as_secs_f64())
-    })?;
-    let arrived = count()? - before;
-    if arrived == 0 {
-        bail!("no frame arrived");
-    }
-    Ok((arrived, seconds))
+    Ok(vec![generator::rate(&rival.x, &emitter, frame, time, count)? / 1e3])
 }

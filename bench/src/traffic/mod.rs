@@ -9,7 +9,7 @@ mod sockperf;
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::metric::Metric;
 use crate::rivals::Rival;
@@ -31,6 +31,18 @@ pub(crate) struct Work {
 }
 
 impl Work {
+    /// Does it for about so long, if the rival can.
+    pub(crate) fn run(&self, rival: &Rival, time: Duration) -> Result<Vec<f64>> {
+        if rival.kind.is_for_drops_alone() && !self.ends_in_drop() {
+            bail!(NotApplicable("it leads to an XDP drop only"));
+        }
+        (self.run)(rival, time)
+    }
+
+    fn ends_in_drop(&self) -> bool {
+        [born::SMALL_INTO_DROP.key, born::FULL_INTO_DROP.key].contains(&self.key)
+    }
+
     /// Whether its frames are born as XDP.
     pub(crate) fn is_born(&self) -> bool {
         self.key.starts_with("born")

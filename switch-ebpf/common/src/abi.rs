@@ -58,6 +58,8 @@ pub mod map {
     pub const TRACE: &str = "TRACE";
     /// Port slot → [`Copied`](crate::trace::Copied). Not pinned.
     pub const TRACE_COPIES: &str = "TRACE_COPIES";
+    /// Counts of changes that end what is noted of stations, see [`recent`](crate::recent). Not pinned.
+    pub const SHIFTS: &str = "SHIFTS";
 }
 
 /// Indices of the `LOST` map.

@@ -152,6 +152,13 @@ pub enum Learn {
     Refuse,
 }
 
+/// Whether last-seen is to be written again when the station speaks.
+#[inline(always)]
+#[must_use]
+pub const fn is_due(entry: &FdbEntry, now_ns: u64) -> bool {
+    now_ns.saturating_sub(entry.seen_ns) > REFRESH_AFTER_NS
+}
+
 /// Decides about the source of a frame that came in by `port`. `entry` is what the FDB holds for it.
 #[inline(always)]
 #[must_use]
@@ -163,11 +170,7 @@ pub const fn learn(entry: &FdbEntry, port: PortId, config: &PortConfig, now_ns: 
         return Learn::Insert;
     }
     if entry.port == port.0 && (entry.is_permanent() || entry.epoch == config.epoch) {
-        return if now_ns.saturating_sub(entry.seen_ns) > REFRESH_AFTER_NS {
-            Learn::Refresh
-        } else {
-            Learn::Keep
-        };
+        return if is_due(entry, now_ns) { Learn::Refresh } else { Learn::Keep };
     }
     if entry.is_pinned() { Learn::Stay } else { Learn::Move }
 }

@@ -25,6 +25,7 @@ pub mod multicast;
 pub mod nd;
 pub mod neighbour;
 pub mod policy;
+pub mod recent;
 pub mod storm;
 pub mod verdict;
 

@@ -35,7 +35,7 @@ pub const PUNT_FRAME_BYTES: usize = 64;
 
 /// An entry's last-seen is written again only when it is older than this, so that a busy station costs no cache-line
 /// ping-pong between CPUs. Nanoseconds.
-pub const REFRESH_AFTER_NS: u64 = 1_000_000_000;
+pub const REFRESH_AFTER_NS: u64 = 500_000_000;
 
 /// Flood lists of multicast groups, those of the routers of a domain among them. A list takes about 100 bytes of kernel memory.
 pub const MULTICAST_LISTS: u32 = 16_384;

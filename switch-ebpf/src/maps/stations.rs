@@ -43,6 +43,7 @@ pub(crate) fn fdb_move(key: FdbKey, to: &FdbEntry) -> bool {
         entry.cast::<u64>().write_volatile(to.place());
         (&raw mut (*entry).seen_ns).write_volatile(to.seen_ns);
     }
+    super::recent::shift();
     true
 }
 

@@ -136,8 +136,8 @@ impl Controller {
         if chosen.xdp.is_none() || link.kind != LinkKind::Veth {
             return Ok(chosen);
         }
-        let earlier = self.state.ports.get(&port.0).and_then(|state| state.preparation.as_ref());
-        let likely = earlier.map(|earlier| earlier.namespace_inode);
+        let earlier = self.state.ports.get(&port.0).and_then(|state| state.preparation.clone());
+        let likely = earlier.as_ref().map(|earlier| earlier.namespace_inode);
         let mut survey = match peer::survey(&self.netlink, link.index, likely).await {
             Ok(survey) => survey,
             Err(error) => return Ok(Chosen::fallback(&error)),
@@ -147,17 +147,15 @@ impl Controller {
                 && earlier.facts.index == survey.facts.index
                 && earlier.facts.mac == survey.facts.mac
         };
+        if let Some(earlier) = earlier.filter(is_same) {
+            survey.include(&earlier);
+        }
         if let Some(state) = self.state.ports.get_mut(&port.0) {
-            if let Some(earlier) = state.preparation.as_ref().filter(|earlier| is_same(earlier)) {
-                survey.include(earlier);
-            }
             state.preparation = Some(survey.clone());
             self.save()?;
         }
-        match peer::apply(&self.netlink, &survey).await {
-            Ok(()) => Ok(chosen),
-            Err(error) => Ok(Chosen::fallback(&error)),
-        }
+        let applied = peer::apply(&self.netlink, &survey).await;
+        Ok(applied.map_or_else(|error| Chosen::fallback(&error), |()| chosen))
     }
 
     /// Plans and carries out what the data path needs.

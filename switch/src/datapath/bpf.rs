@@ -189,7 +189,7 @@ impl Datapath for Bpf {
     }
 
     fn fdb_set(&mut self, key: FdbKey, entry: &FdbEntry) -> Result<(), DatapathError> {
-        self.tables.fdb.insert(key, entry, 0).of(abi::map::FDB)
+        self.tables.fdb_set(key, entry)
     }
 
     fn fdb_remove(&mut self, key: FdbKey) -> Result<Option<FdbEntry>, DatapathError> {

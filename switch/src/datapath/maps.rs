@@ -19,6 +19,7 @@ use vswitch_common::limits;
 use vswitch_common::multicast::{GroupKey, GroupList};
 use vswitch_common::neighbour::{Neighbour, NeighbourKey};
 use vswitch_common::port::{MemberKey, NetworkConfig, PortConfig};
+use vswitch_common::recent;
 use vswitch_common::stats::PortCounters;
 use vswitch_common::trace::{Copied, TraceRecord};
 use vswitch_common::vlan::VlanSet;
@@ -51,6 +52,9 @@ pub(super) struct Tables {
     pub(super) trace: Array<MapData, TraceRecord>,
     pub(super) trace_copies: Array<MapData, Copied>,
     pub(super) hints: Hints,
+    shifts: Array<MapData, u64>,
+    /// How often this run has changed a port or an entry.
+    shifted: u64,
 }
 
 impl Tables {
@@ -77,11 +81,25 @@ impl Tables {
             trace: take(ebpf, abi::map::TRACE)?,
             trace_copies: take(ebpf, abi::map::TRACE_COPIES)?,
             hints: Hints::default(),
+            shifts: take(ebpf, abi::map::SHIFTS)?,
+            shifted: 0,
         })
     }
 }
 
 impl Tables {
+    /// Whatever the programs noted of where stations are holds no more. Said after each change of a port or an FDB entry.
+    pub(super) fn shift(&mut self) -> Result<(), DatapathError> {
+        self.shifted += 1;
+        self.shifts.set(recent::BY_CONTROLLER, self.shifted, 0).of(abi::map::SHIFTS)
+    }
+
+    /// Puts an entry into the FDB.
+    pub(super) fn fdb_set(&mut self, key: FdbKey, entry: &FdbEntry) -> Result<(), DatapathError> {
+        self.fdb.insert(key, entry, 0).of(abi::map::FDB)?;
+        self.shift()
+    }
+
     /// Reads a page of the FDB from `cursor` on.
     pub(super) fn fdb_page(&self, cursor: Option<u32>) -> Result<FdbPage, DatapathError> {
         let mut keys = vec![FdbKey(0); FDB_PAGE];
@@ -95,9 +113,11 @@ impl Tables {
 
     /// Takes an entry out of the FDB.
     pub(super) fn fdb_take(&mut self, key: FdbKey) -> Result<Option<FdbEntry>, DatapathError> {
-        sys::take_element(self.fdb.map().fd(), &key, FdbEntry::NONE)
+        let taken = sys::take_element(self.fdb.map().fd(), &key, FdbEntry::NONE)
             .map_err(|e| call_failed("bpf_map_lookup_and_delete_elem", e))
-            .of(abi::map::FDB)
+            .of(abi::map::FDB)?;
+        self.shift()?;
+        Ok(taken)
     }
 
     /// Forgets every multicast group, and so floods them.

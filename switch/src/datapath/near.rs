@@ -49,7 +49,8 @@ impl Tables {
     /// Writes a port's slot, and the hint that stands there.
     pub(super) fn set_port(&mut self, port: PortId, config: &PortConfig) -> Result<(), DatapathError> {
         let config = self.hints.with(port, *config);
-        self.ports.set(port.index(), config, 0).of(abi::map::PORTS)
+        self.ports.set(port.index(), config, 0).of(abi::map::PORTS)?;
+        self.shift()
     }
 
     /// A port's slot, without the hint.

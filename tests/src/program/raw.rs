@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use aya::Pod;
-use aya::maps::{Array, Map, MapData};
+use aya::maps::{Array, HashMap, Map, MapData, MapError};
 use vswitch_common::abi::{self, Bucket, SwitchConfig};
+use vswitch_common::fdb::{FdbEntry, FdbKey};
 use vswitch_common::port::{PortConfig, PortId};
 
 /// Handles to them.
@@ -15,6 +15,7 @@ pub(super) struct RawMaps {
     storms: Array<MapData, u64>,
     config: Array<MapData, SwitchConfig>,
     ports: Array<MapData, PortConfig>,
+    fdb: HashMap<MapData, FdbKey, FdbEntry>,
 }
 
 impl RawMaps {
@@ -27,7 +28,13 @@ impl RawMaps {
             storms: open(folder, abi::map::STORMS),
             config: open(folder, abi::map::CONFIG),
             ports: open(folder, abi::map::PORTS),
+            fdb: open(folder, abi::map::FDB),
         }
+    }
+
+    /// Removes an entry and tells nobody.
+    pub(super) fn remove_entry(&mut self, key: FdbKey) {
+        self.fdb.remove(&key).expect("the caller knows the entry");
     }
 
     pub(super) fn config(&self) -> SwitchConfig {
@@ -65,7 +72,7 @@ impl RawMaps {
     }
 }
 
-fn open<V: Pod>(folder: &Path, name: &str) -> Array<MapData, V> {
+fn open<T: TryFrom<Map, Error = MapError>>(folder: &Path, name: &str) -> T {
     let data = MapData::from_pin(folder.join(name)).expect("the data path pins its maps");
     let map = Map::from_map_data(data).expect("aya knows the map's type");
     map.try_into().unwrap_or_else(|error| panic!("{name}: {error}"))

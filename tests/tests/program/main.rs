@@ -15,6 +15,7 @@ mod guards;
 mod learning;
 mod limits;
 mod ports;
+mod recent;
 mod storms;
 mod verdicts;
 mod vlans;
