@@ -41,12 +41,12 @@ struct Arguments {
     /// Only kinds of work whose name contains one of these (see --list)
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
-    /// The most telling kinds of work, for a second each: about five minutes
+    /// The most telling kinds of work, for a second each, three rounds without Open vSwitch: about five minutes
     #[arg(long)]
     quick: bool,
-    /// Interleaved rounds
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
-    rounds: u32,
+    /// Interleaved rounds; 3 with --quick, else 5
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: Option<u32>,
     /// Seconds of each run; 1 with --quick, else 2
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: Option<u64>,
@@ -146,12 +146,15 @@ fn plan(arguments: &Arguments) -> Result<Plan> {
     let seconds = arguments.seconds.unwrap_or(if arguments.quick { 1 } else { 2 });
     let mut kinds = if arguments.rivals.is_empty() { Kind::ALL.to_vec() } else { arguments.rivals.clone() };
     kinds.retain(|kind| !kind.is_other());
+    if arguments.quick && arguments.rivals.is_empty() {
+        kinds.retain(|kind| !matches!(kind, Kind::Ovs | Kind::OvsAfxdp));
+    }
     if let Some(binary) = &arguments.against {
         let binary = binary.canonicalize().with_context(|| format!("--against {}", binary.display()))?;
         rivals::OTHER_BUILD.get_or_init(|| binary);
         kinds.extend([Kind::OtherXdp, Kind::OtherTc]);
     }
-    let rounds = arguments.rounds as usize;
+    let rounds = arguments.rounds.unwrap_or(if arguments.quick { 3 } else { 5 }) as usize;
     Ok(Plan { rounds, time: Duration::from_secs(seconds), works, curves, verdicts, kinds })
 }
 

@@ -72,7 +72,7 @@ pub(crate) fn play(plan: &Plan, rivals: &[Rival], record: &mut Record) {
             );
             let awake = work.awake.then(Awake::keep);
             for turn in 0..rivals.len() {
-                let rival = &rivals[(turn + round) % rivals.len()];
+                let rival = &rivals[place(turn, round, rivals.len())];
                 rival.wake();
                 let outcome = guarded(|| {
                     // Else a stack's traffic would begin at the hook that frames born as XDP led to a moment ago.
@@ -89,6 +89,13 @@ pub(crate) fn play(plan: &Plan, rivals: &[Rival], record: &mut Record) {
             println!();
         }
     }
+}
+
+/// Whose turn it is: another one begins in each round, and every other round goes backwards, so that nobody always comes after
+/// the same one and what that left behind.
+const fn place(turn: usize, round: usize, rivals: usize) -> usize {
+    let place = (turn + round) % rivals;
+    if round % 2 == 0 { place } else { rivals - 1 - place }
 }
 
 fn report(work: &Work, kind: Kind, round: usize, outcome: Result<Vec<f64>>, record: &mut Record) {

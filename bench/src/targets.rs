@@ -122,7 +122,18 @@ pub(crate) struct Choice {
     /// Auto to that hook, round by round.
     pub(crate) ratio: Summary,
     /// Whether it keeps within [`MOST_BEHIND`].
-    pub(crate) is_close: bool,
+    pub(crate) distance: Distance,
+}
+
+/// What the rounds say of a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Distance {
+    /// The median is close enough.
+    Within,
+    /// The median is not, but in some round auto was the better one: the rounds differ by more than what is asked about.
+    Unclear,
+    /// The median is not, and auto was worse in every round.
+    Behind,
 }
 
 impl Choice {
@@ -137,11 +148,16 @@ impl Choice {
         };
         let hook = if is_xdp { "xdp" } else { "tc" };
         let ratio = Summary::of_ratios(values("auto")?, values(hook)?)?;
-        let is_close = match metric.better {
-            Better::More => ratio.median >= 1.0 - MOST_BEHIND,
-            Better::Less => ratio.median <= 1.0 + MOST_BEHIND,
+        let (is_close, was_better) = match metric.better {
+            Better::More => (ratio.median >= 1.0 - MOST_BEHIND, ratio.most >= 1.0),
+            Better::Less => (ratio.median <= 1.0 + MOST_BEHIND, ratio.least <= 1.0),
         };
-        Some(Self { hook, ratio, is_close })
+        let distance = match (is_close, was_better) {
+            (true, _) => Distance::Within,
+            (false, true) => Distance::Unclear,
+            (false, false) => Distance::Behind,
+        };
+        Some(Self { hook, ratio, distance })
     }
 }
 
@@ -202,9 +218,9 @@ mod tests {
             record.add(&delay, rival, None, 0, value);
         }
         let of_rate = Choice::of(&record, &rate).expect("measured");
-        assert_eq!((of_rate.hook, of_rate.is_close), ("xdp", true));
+        assert_eq!((of_rate.hook, of_rate.distance), ("xdp", Distance::Within));
         let of_delay = Choice::of(&record, &delay).expect("measured");
-        assert_eq!((of_delay.hook, of_delay.is_close), ("tc", false));
+        assert_eq!((of_delay.hook, of_delay.distance), ("tc", Distance::Behind));
         assert_eq!(Choice::of(&record, &Metric::more("other", "", "")), None);
     }
 }

@@ -8,12 +8,12 @@ use crate::record::Record;
 use crate::rivals::Kind;
 use crate::scale::Curve;
 use crate::statistics::{Summary, short};
-use crate::targets::{Choice, Standing, TARGETS};
+use crate::targets::{Choice, Distance, Standing, TARGETS};
 use crate::traffic::WORKS;
 use crate::verdicts::{Baseline, SLOWER, VERDICTS};
 
 /// Rivals that others are compared with in the tables.
-const BASES: [&str; 5] = ["veth", "bridge", "docker0", "other-xdp", "other-tc"];
+const BASES: [&str; 6] = ["veth", "redirect", "bridge", "docker0", "other-xdp", "other-tc"];
 
 /// The whole page.
 pub(super) fn page(record: &Record, baseline: Option<&Baseline>) -> String {
@@ -98,14 +98,18 @@ fn targets(page: &mut String, record: &Record) {
 fn choices(page: &mut String, record: &Record) {
     let mut rows = String::new();
     for metric in measured(record) {
-        let Some(Choice { hook, ratio, is_close }) = Choice::of(record, metric) else { continue };
+        let Some(Choice { hook, ratio, distance }) = Choice::of(record, metric) else { continue };
         let better = if metric.better == Better::More { "more" } else { "less" };
-        let verdict = if is_close { "within" } else { "**behind**" };
+        let verdict = match distance {
+            Distance::Within => "within",
+            Distance::Unclear => "the rounds disagree",
+            Distance::Behind => "**behind**",
+        };
         let _infallible = writeln!(rows, "| {} | {better} | `{hook}` | {ratio} | {verdict} |", metric.title);
     }
     if !rows.is_empty() {
         page.push_str(
-            "\n## `--hook auto` beside the better hook\nIt should never be more than 5 % behind.\n\n\
+            "\n## `--hook auto` beside the better hook\nIt should never be more than 5 % behind. Where its median is, but it was the better one in some round, the rounds disagree.\n\n\
              | what | better is | better hook | auto to it | 5 % |\n|---|---|---|---|---|\n",
         );
         page.push_str(&rows);

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use nix::sys::socket::Backlog;
 
 use super::Work;
 use crate::cpu;
@@ -23,11 +24,16 @@ pub(super) const CONNECT: Work = Work {
     run: connections,
 };
 
+/// Connections that the server has not taken yet.
+const BACKLOG: i32 = 4096;
+
 /// Longest wait for one connection: a lost SYN is sent again after a second.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn connections(rival: &Rival, time: Duration) -> Result<Vec<f64>> {
     let listener = rival.b.namespace.run(|| TcpListener::bind((rival.b.ip, 0)))?;
+    // A client that is ahead of the server for a moment finds room; else its SYN is lost, and sent again after a second.
+    nix::sys::socket::listen(&listener, Backlog::new(BACKLOG)?)?;
     let there = listener.local_addr()?;
     let done = AtomicBool::new(false);
     let rate = thread::scope(|scope| {
