@@ -95,7 +95,7 @@ pub(crate) fn play(plan: &Plan, rivals: &[Rival], record: &mut Record) {
 /// the same one and what that left behind.
 const fn place(turn: usize, round: usize, rivals: usize) -> usize {
     let place = (turn + round) % rivals;
-    if round % 2 == 0 { place } else { rivals - 1 - place }
+    if round.is_multiple_of(2) { place } else { rivals - 1 - place }
 }
 
 fn report(work: &Work, kind: Kind, round: usize, outcome: Result<Vec<f64>>, record: &mut Record) {
