@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     prefix: PathBuf,
     /// Install this binary instead of building one
     #[arg(long, value_name = "BINARY", hide = true)]
-    built: Option<PathBuf>,
+    pub(crate) built: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {

@@ -40,8 +40,20 @@ enum Verb {
     Uninstall(uninstall::Arguments),
 }
 
+impl Verb {
+    /// Whether it is about a machine that need not have the sources.
+    const fn is_of_a_machine(&self) -> bool {
+        match self {
+            Self::Install(arguments) => arguments.built.is_some(),
+            Self::Uninstall(_) => true,
+            _ => false,
+        }
+    }
+}
+
 fn main() -> ExitCode {
-    let done = enter_root().and_then(|()| match Verb::parse() {
+    let verb = Verb::parse();
+    let done = enter_root(&verb).and_then(|()| match verb {
         Verb::Setup(arguments) => setup::run(&arguments),
         Verb::Build(arguments) => build::run(&arguments),
         Verb::Run(arguments) => run::run(&arguments),
@@ -64,7 +76,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn enter_root() -> Result<()> {
+/// All verbs work in the project's folder, but for those that need nothing of it and may run where it is not.
+fn enter_root(verb: &Verb) -> Result<()> {
     let root = process::root_dir();
+    if verb.is_of_a_machine() && !root.exists() {
+        return Ok(());
+    }
     std::env::set_current_dir(&root).with_context(|| format!("cannot enter {}", root.display()))
 }
