@@ -41,7 +41,7 @@ struct Arguments {
     /// Only kinds of work whose name contains one of these (see --list)
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
-    /// The most telling kinds of work, for a second each, three rounds without Open vSwitch: about five minutes
+    /// The most telling kinds of work, a second each, three rounds, without Open vSwitch and long segments: five minutes
     #[arg(long)]
     quick: bool,
     /// Interleaved rounds; 3 with --quick, else 5
@@ -139,7 +139,7 @@ fn plan(arguments: &Arguments) -> Result<Plan> {
     let curves: Vec<&'static Curve> =
         CURVES.iter().copied().filter(|curve| is_wanted(curve.metric.key, false)).collect();
     let verdicts: Vec<&'static Verdict> =
-        VERDICTS.iter().filter(|verdict| is_wanted(verdict.metric.key, true)).collect();
+        VERDICTS.iter().filter(|verdict| is_wanted(verdict.metric.key, false)).collect();
     if works.is_empty() && curves.is_empty() && verdicts.is_empty() {
         bail!("no kind of work is called like {}: see --list", arguments.filters.join(", "));
     }
@@ -147,7 +147,7 @@ fn plan(arguments: &Arguments) -> Result<Plan> {
     let mut kinds = if arguments.rivals.is_empty() { Kind::ALL.to_vec() } else { arguments.rivals.clone() };
     kinds.retain(|kind| !kind.is_other());
     if arguments.quick && arguments.rivals.is_empty() {
-        kinds.retain(|kind| !matches!(kind, Kind::Ovs | Kind::OvsAfxdp));
+        kinds.retain(|kind| !matches!(kind, Kind::Big | Kind::Ovs | Kind::OvsAfxdp));
     }
     if let Some(binary) = &arguments.against {
         let binary = binary.canonicalize().with_context(|| format!("--against {}", binary.display()))?;
@@ -166,7 +166,7 @@ fn list() {
         println!("{:14} {}", curve.metric.key, curve.title);
     }
     for verdict in VERDICTS {
-        println!("{:14} {} (quick)", verdict.metric.key, verdict.metric.title);
+        println!("{:14} {}", verdict.metric.key, verdict.metric.title);
     }
     println!();
     for kind in Kind::ALL {

@@ -136,3 +136,19 @@ fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_has_one_turn_a_round_and_comes_before_and_after_the_same_one() {
+        let order = |round| (0..5).map(|turn| place(turn, round, 5)).collect::<Vec<_>>();
+        for round in 0..10 {
+            let mut sorted = order(round);
+            sorted.sort_unstable();
+            assert_eq!(sorted, [0, 1, 2, 3, 4]);
+        }
+        assert_eq!([order(0), order(1), order(2)], [[0, 1, 2, 3, 4], [3, 2, 1, 0, 4], [2, 3, 4, 0, 1]]);
+    }
+}

@@ -129,6 +129,8 @@ mod tests {
         assert!(is_of(word, place, key(1), then) && port(place).0 == 4711 && is_heard(place));
         assert!(!is_heard(at(PortId(4711), false, then)));
         assert!(!is_of(word, place, key(2), then));
+        let elsewhere = FdbKey::new(DomainId(4), key(1).mac());
+        assert!(!is_of(word, place, elsewhere, then) && mark(elsewhere, place) != word, "in another domain");
         assert!(!is_of(word, place, key(1), now(8 * HOLDS_NS, 41)), "half a second later");
         assert!(!is_of(word, place, key(1), now(7 * HOLDS_NS, 42)), "after a change");
         assert!(is_of(word, place, key(1), now(8 * HOLDS_NS - 1, 41)));

@@ -3,7 +3,6 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use vswitch_common::fdb::FdbKey;
 use vswitch_common::port::flag;
 use vswitch_common::recent;
 use vswitch_tests::program::*;
@@ -124,10 +123,4 @@ fn stations_that_share_a_line_are_all_found() {
             }
         }
     });
-}
-
-#[test]
-fn keys_differ_by_their_domain() {
-    let elsewhere = FdbKey::new(domain_of(NETWORK + 1), ONE);
-    assert_ne!(recent::mark(key(ONE), 7), recent::mark(elsewhere, 7));
 }
